@@ -83,7 +83,7 @@ bench-head: build ## Run the benchmark of --head-only against timm and scikit-le
 bench-few-images: build ## Run the benchmark of few images: pretrained or from scratch (needs Debian's dataset-fashion-mnist)
 	torch=$$(scripts/python-env torch) && CRESSET_PYTHON=$$torch cargo bench --bench few_images
 
-bench-tables: build ## Run the benchmark of the automatic recipe on 43 tables against gradient boosting (PROGRAMS=lightgbm: fewer peers)
+bench-tables: build ## Run the benchmark of the automatic recipe on 43 tables against gradient boosting (PROGRAMS=lightgbm, TABLES=iris,heart, SHUFFLES=1: less)
 	CRESSET_PYTHON=$$(scripts/python-env tables) cargo bench --bench tables
 
 book: ## Build docs/ as a book in target/book (compiles mdBook into the cache, once)

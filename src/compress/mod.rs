@@ -222,6 +222,14 @@ impl<'a> Job<'a> {
         }
         let writer = folder.lock()?;
         let config = Config::read(&folder.config_file())?;
+        if config.bag > 0 {
+            let problem = format!(
+                "the run is a bag of {} models (--bag), which cannot be compressed; a single model, trained with --bag 0, can, and \
+                 with --distill it learns from this one",
+                config.bag
+            );
+            return Err(Error::artifact(folder.path(), problem));
+        }
         let prepared = Prepared::again(&config, folder)?;
         if options.distill.is_some() {
             prepared.dataset.require_classes("--distill")?;

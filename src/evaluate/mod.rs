@@ -43,6 +43,7 @@ use crate::distributed::World;
 use crate::error::{Error, Result};
 use crate::loader::{Batch, EvaluationLoader};
 use crate::model::Outputs;
+use crate::model::layer::{combined, out_of_fold};
 pub use confusion::ConfusionMatrix;
 pub use cross_entropy::cross_entropy;
 pub use interval::{Interval, Uncertainty};
@@ -376,7 +377,8 @@ pub enum Keep {
 const MAX_KEPT_SCORES: usize = 1 << 28;
 
 /// Evaluates `logits_of` on all examples of `feed`: a function from inputs (N, …) to logits or numbers (N, outputs), as an exported
-/// model returns them ([`Outputs::results`]). `classes` is the number of outputs.
+/// model returns them ([`Outputs::results`]). `classes` is the number of outputs. Of a bag, the function may return those of all members,
+/// (N, members, outputs): an example of the bag is evaluated by the member that was trained without it, any other one by all members.
 ///
 /// ```
 /// use cresset::evaluate::{Keep, evaluate};
@@ -407,8 +409,13 @@ pub fn evaluate(
     let is_kept = keep == Keep::Scores && feed.rows().saturating_mul(classes) <= MAX_KEPT_SCORES;
     tch::no_grad(|| {
         for batch in feed.in_order() {
-            let Batch { inputs, labels, .. } = batch?;
+            let Batch { inputs, labels, folds, .. } = batch?;
             let logits = logits_of(&inputs)?.to_kind(Kind::Float);
+            let logits = match (logits.dim(), folds) {
+                (3, Some(folds)) => out_of_fold(&logits, &folds),
+                (3, None) => combined(&logits, outputs.task()),
+                _ => logits,
+            };
             accumulator.add(&logits, &labels)?;
             if is_kept {
                 kept.push((logits.to_device(Device::Cpu), labels.to_device(Device::Cpu)));

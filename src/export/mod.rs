@@ -24,7 +24,7 @@ pub use metadata::{
     Compression, Evaluations, FORMAT, InputDescription, METADATA, Metadata, Metrics, Sizing, TestMetrics,
 };
 pub use parts::{FilePart, file_parts};
-pub(crate) use torchscript::{OOD_BANK, define_features};
+pub(crate) use torchscript::{MEMBERS, OOD_BANK, define_features};
 pub use torchscript::{torchscript, with_preprocessing};
 pub use variant::{Dtype, Variant, Variants};
 pub use verification::{SAMPLES, VERIFICATION, Verification, VerificationResult};

@@ -15,9 +15,9 @@ use crate::data::ValueRange;
 use crate::data::atomic;
 use crate::error::{Error, Result};
 use crate::evaluate::ood::{OodScore, OodThreshold};
-use crate::model::Outputs;
 use crate::model::preprocessing::Preprocessing;
 use crate::model::script::Class;
+use crate::model::{MEMBER_LOGITS, Outputs};
 
 /// The format.
 pub const FORMAT: ExportFormat = ExportFormat {
@@ -40,32 +40,47 @@ pub(super) const DTYPE: &str = "network_dtype";
 /// The number of float32 in libtorch.
 const FLOAT32: i64 = 6;
 
+/// The expression for the results of `outputs` of the network: logits, or numbers.
+fn results(outputs: &Outputs) -> String {
+    match outputs {
+        Outputs::Classification | Outputs::Multilabel { .. } => "outputs".to_string(),
+        Outputs::Regression { offset, scale, .. } => {
+            format!("torch.add(torch.mul(outputs, {scale:?}), {offset:?})")
+        }
+    }
+}
+
+/// The method that returns the results of the members of a bag.
+pub(crate) const MEMBERS: &str = "members";
+
+/// Its source.
+fn members(outputs: &Outputs) -> String {
+    format!(
+        "def {MEMBERS}(self, x: Tensor) -> Tensor:\n    \
+         outputs = self.{MEMBER_LOGITS}(self.prepared(x)).to(6)\n    \
+         return {}\n",
+        results(outputs)
+    )
+}
+
 /// The methods of the exported module. `logits` is the network without preprocessing.
 fn methods(outputs: &Outputs, is_text: bool) -> String {
-    let (results, predict) = match outputs {
-        Outputs::Classification => (
-            "outputs".to_string(),
-            "    probabilities = torch.softmax(self.forward(x), -1)\n    \
+    let results = results(outputs);
+    let predict = match outputs {
+        Outputs::Classification => "    probabilities = torch.softmax(self.forward(x), -1)\n    \
              return (torch.argmax(probabilities, -1), probabilities)"
-                .to_string(),
+            .to_string(),
+        Outputs::Multilabel { thresholds } => format!(
+            "    probabilities = torch.sigmoid(self.forward(x))\n    \
+             thresholds = torch.tensor({thresholds:?}, dtype=6, device=probabilities.device)\n    \
+             return (torch.ge(probabilities, thresholds), probabilities)"
         ),
-        Outputs::Multilabel { thresholds } => (
-            "outputs".to_string(),
-            format!(
-                "    probabilities = torch.sigmoid(self.forward(x))\n    \
-                 thresholds = torch.tensor({thresholds:?}, dtype=6, device=probabilities.device)\n    \
-                 return (torch.ge(probabilities, thresholds), probabilities)"
-            ),
-        ),
-        Outputs::Regression { offset, scale, interval } => {
+        Outputs::Regression { interval, .. } => {
             let half =
                 interval.map_or("float('nan')".to_string(), |interval| format!("{:?}", interval.half_width));
-            (
-                format!("torch.add(torch.mul(outputs, {scale:?}), {offset:?})"),
-                format!(
-                    "    values = torch.squeeze(self.forward(x), -1)\n    \
-                     return (values, torch.stack([torch.sub(values, {half}), torch.add(values, {half})], -1))"
-                ),
+            format!(
+                "    values = torch.squeeze(self.forward(x), -1)\n    \
+                 return (values, torch.stack([torch.sub(values, {half}), torch.add(values, {half})], -1))"
             )
         }
     };
@@ -164,6 +179,7 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 /// - `predict_set(x)` returns prediction sets, bool (N, classes), and probabilities; only with `coverage`;
 /// - `ood_score(x)` returns the energy of the logits, -logsumexp, or the distance to training features, float32 (N), and `is_ood(x)`
 ///   whether it is above the threshold, bool (N); only with `ood`. `energy(x)` is the same as the former for energies;
+/// - `members(x)` returns the logits or numbers of each member of a bag, (N, members, outputs); only of a bag;
 /// - `features(x)` returns the inputs of the last layer, (N, width); only if the last layer is known;
 /// - `class_names()` returns the attribute `classes`;
 /// - `pixels(x)` converts decoded images, 0 to 255, to raw values; only for models of images, which take any image size;
@@ -211,10 +227,13 @@ pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, pa
     write(&module, metadata, &verification, path)
 }
 
-/// Adds the methods that every exported model has, and the method `features` if the last layer is known. Returns whether it is. Of a model
-/// of texts, the input of the network is not cast to its dtype.
+/// Adds the methods that every exported model has, `members` of a bag, and `features` if the last layer is known. Returns whether it is.
+/// Of a model of texts, the input of the network is not cast to its dtype.
 pub(crate) fn define_features(module: &mut Module, outputs: &Outputs, is_text: bool) -> Result<bool> {
     module.define(&methods(outputs, is_text))?;
+    if module.methods()?.iter().any(|method| method == MEMBER_LOGITS) {
+        module.define(&members(outputs))?;
+    }
     let is_known = module.methods()?.iter().any(|method| method == "penultimate");
     if is_known {
         module.define(FEATURES)?;

@@ -404,7 +404,7 @@ mod tests {
             groups: None,
             decoding: Decoding::default(),
         };
-        (dataset, Split { train: vec![0, 1, 2], validation: vec![3], test: vec![] })
+        (dataset, Split { train: vec![0, 1, 2], validation: vec![3], test: vec![], folds: None })
     }
 
     fn correct(folder: &Path, id: &str, values: &[f32], class: &str) {

@@ -233,7 +233,7 @@ mod tests {
             portions: None,
             groups: None,
         };
-        (dataset, Split { train: (0..rows as i64).collect(), validation: vec![], test: vec![] })
+        (dataset, Split { train: (0..rows as i64).collect(), validation: vec![], test: vec![], folds: None })
     }
 
     fn correction(values: [f32; 2], answer: (&str, f64), class: &str) -> Correction {
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn without_neighbors_a_confident_model_counts() {
         let (dataset, _) = dataset();
-        let few = Split { train: vec![1, 50], validation: vec![], test: vec![] };
+        let few = Split { train: vec![1, 50], validation: vec![], test: vec![], folds: None };
         let verdict = |probability| {
             let correction = correction([0.3, 0.3], ("low", probability), "high");
             Review::new(&dataset, &few, [(&correction, [0; 32])].into_iter()).decide(

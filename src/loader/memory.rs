@@ -25,6 +25,8 @@ use crate::model::preprocessing::TensorDataset;
 pub struct MemoryExamples {
     part: TensorDataset,
     pending: Option<Preprocessing>,
+    /// The fold of each example of a bag.
+    folds: Option<Tensor>,
 }
 
 /// Batch size of evaluation: large enough to keep the cores busy, small enough for memory.
@@ -33,7 +35,7 @@ const EVALUATION_BATCH: i64 = 1024;
 impl MemoryExamples {
     /// Preprocessed examples.
     pub fn ready(part: TensorDataset) -> Self {
-        MemoryExamples { part, pending: None }
+        MemoryExamples { part, pending: None, folds: None }
     }
 
     /// Raw examples. Floats are preprocessed once, here; bytes are preprocessed per batch, which takes a quarter of the memory, and so
@@ -49,7 +51,13 @@ impl MemoryExamples {
 
     /// Raw examples that are preprocessed per batch, after augmentation.
     pub(crate) fn raw_per_batch(part: TensorDataset, preprocessing: &Preprocessing) -> Self {
-        MemoryExamples { part, pending: Some(preprocessing.clone()) }
+        MemoryExamples { part, pending: Some(preprocessing.clone()), folds: None }
+    }
+
+    /// Sets the fold of each example of a bag, from 0.
+    pub(crate) fn in_folds(self, folds: Option<Vec<i64>>) -> Self {
+        let folds = folds.map(|folds| Tensor::from_slice(&folds).to_device(self.device()));
+        MemoryExamples { folds, ..self }
     }
 
     fn batch(&self, inputs: Tensor, labels: Tensor) -> Batch {
@@ -69,12 +77,18 @@ impl EvaluationLoader for MemoryExamples {
         self.part.labels.device()
     }
 
+    fn is_in_folds(&self) -> bool {
+        self.folds.is_some()
+    }
+
     fn in_order(&self) -> Batches<'_> {
         let rows = self.part.rows() as i64;
         let TensorDataset { inputs, labels } = &self.part;
         Box::new((0..rows).step_by(EVALUATION_BATCH as usize).map(move |start| {
             let length = EVALUATION_BATCH.min(rows - start);
-            Ok(self.batch(inputs.narrow(0, start, length), labels.narrow(0, start, length)))
+            let folds = self.folds.as_ref().map(|folds| folds.narrow(0, start, length));
+            let batch = self.batch(inputs.narrow(0, start, length), labels.narrow(0, start, length));
+            Ok(Batch { folds, ..batch })
         }))
     }
 }
@@ -233,8 +247,10 @@ impl TrainLoader for MemoryLoader {
             let (first, inputs, labels) = &gathered;
             let of = |gathered: &Tensor| gathered.narrow(0, start - first, length);
             let (inputs, labels) = (of(inputs), of(labels));
+            let rows = own.narrow(0, start, length);
+            let folds = self.examples.folds.as_ref().map(|folds| folds.index_select(0, &rows));
             start += length;
-            Ok(self.batch(inputs, labels, pass, slice))
+            Ok(Batch { folds, ..self.batch(inputs, labels, pass, slice) })
         }))
     }
 }

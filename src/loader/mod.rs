@@ -46,6 +46,8 @@ pub struct Batch {
     pub labels: Tensor,
     /// The second label of each input, if inputs are mixed (mixup, CutMix).
     pub mixed: Option<Mixed>,
+    /// The fold of each example of a bag, int64 (N): the member that is not trained on it.
+    pub folds: Option<Tensor>,
     /// Weight of its mean loss in the mean over all ranks, which share one global batch: 1 if the shares are equal, 0 if
     /// this rank has no example and only takes part in the collectives.
     pub weight: f64,
@@ -60,7 +62,7 @@ pub struct Batch {
 impl Batch {
     /// The first batch of an epoch in a single process, not the last.
     pub fn new(inputs: Tensor, labels: Tensor) -> Self {
-        Batch { inputs, labels, mixed: None, weight: 1., number: 0, is_last: false, end: 0 }
+        Batch { inputs, labels, mixed: None, folds: None, weight: 1., number: 0, is_last: false, end: 0 }
     }
 
     /// The batch with the index, weight and position of `slice`.
@@ -239,6 +241,11 @@ pub trait EvaluationLoader {
 
     /// All examples in order, without augmentation.
     fn in_order(&self) -> Batches<'_>;
+
+    /// Whether the batches have the folds of a bag ([`Batch::folds`]).
+    fn is_in_folds(&self) -> bool {
+        false
+    }
 
     /// Whether the example at this index was skipped because it could not be read.
     fn is_unreadable(&self, _index: usize) -> bool {

@@ -28,6 +28,13 @@ pub(super) const LOGITS: &str = "logits";
 /// The method that returns the input of the last layer, if the last layer is known.
 pub(super) const PENULTIMATE: &str = "penultimate";
 
+/// The method that returns the logits of the members of a bag, (N, members, outputs), of preprocessed inputs.
+pub(crate) const MEMBER_LOGITS: &str = "member_logits";
+
+/// Its source. The only layer of a bag is `bag`.
+const MEMBER_LOGITS_METHOD: &str =
+    "  def member_logits(self: {class}, x: Tensor) -> Tensor:\n    return (self.bag).members(x)\n";
+
 impl Body {
     /// Logits (N, classes).
     pub fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
@@ -42,8 +49,12 @@ impl Body {
     pub fn script(&self, network: &Network, extend: &dyn Fn(Class) -> Class) -> Result<Module> {
         match self {
             Body::Layers(layers) => {
-                let (source, name, values) =
-                    extend(layers.class_with_features(NAME, PENULTIMATE, LOGITS)).compile()?;
+                // The members of a bag have no layer in common.
+                let class = match network.members() {
+                    [] => layers.class_with_features(NAME, PENULTIMATE, LOGITS),
+                    _ => layers.class(NAME, LOGITS).method(MEMBER_LOGITS_METHOD),
+                };
+                let (source, name, values) = extend(class).compile()?;
                 Ok(Module::from_source(&source, &name, &values)?)
             }
             Body::Custom(model) => with_features(recorded(network, &**model, extend)?),

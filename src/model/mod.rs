@@ -34,6 +34,7 @@ use crate::data::tokens::Tokenization;
 use crate::data::{InputShape, TaskKind};
 pub use architecture::{ARCHITECTURES, Architecture};
 pub(crate) use backbone::Backbone;
+pub(crate) use body::MEMBER_LOGITS;
 pub use int8::Int8;
 pub use network::{Network, Tensors};
 pub use output::{Outputs, ValueInterval};

@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor, nn};
 
 use super::body::Body;
 use super::imported::Imported;
-use super::layer::{self, FlatStep, Grid, LayerRow, Linear, Relu, Sequential};
+use super::layer::{self, Bag, FlatStep, Grid, LayerRow, Linear, Relu, Sequential, member_outputs};
 use super::script::Class;
 use super::{Architecture, Model, Task, perceptron, pruning};
 use crate::data::InputShape;
@@ -89,6 +89,40 @@ impl Network {
             let layers = architecture.layers(path, &Task { classes: width, ..task.clone() }, options)?;
             let last = Linear::new(&(path / MLP_HEAD), width, task.classes);
             let layers = layers.then("mlp_relu", Relu).then(MLP_HEAD, last);
+            let names = layers.names();
+            Ok((Body::Layers(layers), names))
+        })
+    }
+
+    /// A bag of `count` networks like those of [`Network::new`], with different random values: an example is not to train the member
+    /// of its fold.
+    ///
+    /// ```
+    /// use cresset::model::Task;
+    /// use cresset::prelude::*;
+    /// use tch::Device;
+    ///
+    /// let task = Task::new(InputShape(vec![4]), 3);
+    /// let bag = Network::bag("mlp", "width=8", &task, 5, (Device::Cpu, 0))?;
+    /// assert_eq!((bag.members().len(), bag.parameter_count()), (5, 5 * 67));
+    /// assert!(bag.is_head("bag.member1.fc2.weight") && !bag.is_head("bag.member5.fc1.weight"));
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Network::new`].
+    pub fn bag(
+        architecture: &str,
+        options: &str,
+        task: &Task,
+        count: u32,
+        (device, seed): (Device, u64),
+    ) -> Result<Self> {
+        let architecture = Architecture::named(architecture)?;
+        Network::drawn(task, device, seed, |path| {
+            let member = |number| architecture.layers(&(path / BAG / Bag::name(number)), task, options);
+            let members = (1..=count as usize).map(member).collect::<Result<_>>()?;
+            let layers = Sequential::default().then(BAG, Bag::new(members, task.kind));
             let names = layers.names();
             Ok((Body::Layers(layers), names))
         })
@@ -221,6 +255,18 @@ impl Network {
         self.body.forward(inputs, train)
     }
 
+    /// The outputs in evaluation mode by which [`evaluate`](crate::evaluate::evaluate) measures the network: (N, outputs), or those of each
+    /// member of a bag, (N, members, outputs).
+    ///
+    /// # Errors
+    /// Errors of an imported model.
+    pub(crate) fn evaluated(&self, inputs: &Tensor) -> Result<Tensor> {
+        match self.members() {
+            [] => self.forward(inputs, false),
+            members => Ok(member_outputs(members, inputs, false)),
+        }
+    }
+
     /// The fastest forward pass in evaluation mode. Without gradients, logits may differ by rounding from those of
     /// [`Network::forward`], which are bit-equal to those of the exported model.
     ///
@@ -280,6 +326,11 @@ impl Network {
             Body::Layers(layers) => Some(layers),
             _ => None,
         }
+    }
+
+    /// The networks of a bag; empty for other models.
+    pub fn members(&self) -> &[Sequential] {
+        self.layers().and_then(Sequential::last).map_or(&[], |layer| layer.members())
     }
 
     /// The places of the position embeddings of a built-in architecture, by the names of their parameters.
@@ -346,9 +397,9 @@ impl Network {
         blocks
     }
 
-    /// Whether a parameter belongs to the last layer, which computes the logits.
+    /// Whether a parameter belongs to the last layer, which computes the logits. Each member of a bag has one.
     pub fn is_head(&self, name: &str) -> bool {
-        self.layer_names.last().is_some_and(|head| is_in(name, head))
+        self.layer_names.last().is_some_and(|head| is_in(in_member(name), in_member(head)))
     }
 
     /// The name of the last layer.
@@ -569,6 +620,15 @@ impl Network {
             tensor.set_data(&tensor.to_kind(Kind::Double));
         }
     }
+}
+
+/// The name of the only layer of a bag.
+const BAG: &str = "bag";
+
+/// A name without that of the member of a bag.
+fn in_member(name: &str) -> &str {
+    let of_bag = name.strip_prefix(BAG).and_then(|rest| rest.strip_prefix(".member"));
+    of_bag.and_then(|rest| rest.split_once('.')).map_or(name, |(_, own)| own)
 }
 
 /// The name of the last layer after a hidden one.

@@ -196,6 +196,12 @@ impl Class {
         }
     }
 
+    /// Adds a method, in the form of [`Class::new`].
+    pub(crate) fn method(mut self, method: &str) -> Self {
+        self.methods += method;
+        self
+    }
+
     /// Adds a trainable tensor.
     pub fn parameter(self, name: impl Into<String>, tensor: &Tensor) -> Self {
         self.tensor(name, tensor, Role::Parameter)

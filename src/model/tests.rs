@@ -48,17 +48,39 @@ fn models_of_tables_export_with_a_free_batch_size_for_every_task() {
     let only_categories = Task { groups: vec![FeatureGroup::Indicators { count: 6 }], ..numbers.clone() };
     for task in [numbers, coded, only_categories, columns(), labels, value] {
         for name in [sizes::FOR_TABLES, &["mlp"]].concat() {
-            let network = Network::new(name, "", &task, Device::Cpu, 1).unwrap();
-            let mut module = network.script(&|class| class).unwrap();
-            module.set_training(false).unwrap();
-            for batch in [1, 2, 64] {
-                let x = Tensor::randn([batch, task.input.features()], (Kind::Float, Device::Cpu));
-                let outputs = tch::no_grad(|| network.forward(&x, false).unwrap());
-                assert_eq!(outputs.size(), [batch, task.classes]);
-                let of_file = tch::no_grad(|| module.call("logits", &x).unwrap().remove(0));
-                assert_eq!(outputs, of_file, "{name} {task:?} {batch}");
+            for network in [
+                Network::new(name, "", &task, Device::Cpu, 1).unwrap(),
+                Network::bag(name, "", &task, 3, (Device::Cpu, 1)).unwrap(),
+            ] {
+                exports(&network, &task, name);
             }
         }
+    }
+}
+
+/// The exported network has the outputs of the network for several batch sizes.
+fn exports(network: &Network, task: &Task, name: &str) {
+    let mut module = network.script(&|class| class).unwrap();
+    module.set_training(false).unwrap();
+    for batch in [1, 2, 64] {
+        let x = Tensor::randn([batch, task.input.features()], (Kind::Float, Device::Cpu));
+        let outputs = tch::no_grad(|| network.forward(&x, false).unwrap());
+        assert_eq!(outputs.size(), [batch, task.classes]);
+        let of_file = tch::no_grad(|| module.call("logits", &x).unwrap().remove(0));
+        assert_eq!(outputs, of_file, "{name} {task:?} {batch}");
+    }
+}
+
+#[test]
+fn a_bag_of_each_small_architecture_for_images_is_exported() {
+    for architecture in images().filter(|known| sizes::is_small(known.name)) {
+        let task = Task::new(InputShape(vec![1, 8, 8]), 7);
+        let bag = Network::bag(architecture.name, "", &task, 2, (Device::Cpu, 1)).unwrap();
+        let module = bag.script(&|class| class).unwrap();
+        let x = Tensor::randn([3, 1, 8, 8], (Kind::Float, Device::Cpu));
+        let members = tch::no_grad(|| module.call("member_logits", &x).unwrap().remove(0));
+        assert_eq!(members.size(), [3, 2, 7], "{}", architecture.name);
+        assert_eq!(bag.summary(&task.input).last().unwrap().output, [1, 7], "{}", architecture.name);
     }
 }
 

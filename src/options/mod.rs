@@ -80,6 +80,11 @@ options! {
         /// Train only this fold of `--folds K` (from 1)
         pub fold: Option<u32> = option("N").parser(parse::within(1..=1000)).heading(EVALUATION),
 
+        /// Train K models, each without one of K folds of the examples, and export them as one model whose probabilities are their
+        /// mean. The models train side by side in one run. An example is validated by the model that was trained without it, so all
+        /// examples are used for training and for validation. 0 trains a single model
+        pub bag: u32 = option("K").default("0").parser(parse::within(0..=100)).heading(EVALUATION).essential(),
+
         /// Prediction sets that contain the true class with this probability, calibrated on the validation set (conformal
         /// prediction): `predict`, `serve` and `predict_set` of the exported model return them. A set may be empty
         pub coverage: Option<f64> = option("SHARE").parser(parse::between_0_and_1).heading(EVALUATION),
@@ -259,6 +264,7 @@ impl Config {
         Ok(SplitOptions {
             share: self.validation,
             fold,
+            bag: (self.bag > 0).then_some(self.bag),
             train_list: self.train_list.clone(),
             validation_list: self.validation_list.clone(),
             test_list: self.test_list.clone(),
@@ -304,7 +310,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Options that, besides the seed, determine the split of the data. Runs that differ in them cannot be compared.
-pub(crate) const SPLIT_OPTIONS: [&str; 14] = [
+pub(crate) const SPLIT_OPTIONS: [&str; 15] = [
     "data",
     "format",
     "label",
@@ -319,6 +325,7 @@ pub(crate) const SPLIT_OPTIONS: [&str; 14] = [
     "test_list",
     "folds",
     "fold",
+    "bag",
 ];
 
 /// An option that older versions did not have. Their runs do not handle unknown categories.

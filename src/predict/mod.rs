@@ -33,9 +33,10 @@ use crate::data::{DataOptions, Inputs as RawInputs, Names, Table, TableLayout, T
 use crate::error::{Error, Location, Result, catch_panics};
 use crate::evaluate::ood::OodScore;
 use crate::evaluate::{Evaluation, Keep, evaluate};
-use crate::export::{ExportedModel, METADATA, Metadata};
-use crate::loader::{EncodedExamples, EvaluationLoader, MemoryExamples, StreamEvaluationLoader};
+use crate::export::{ExportedModel, MEMBERS, METADATA, Metadata};
+use crate::loader::{Batch, EncodedExamples, EvaluationLoader, MemoryExamples, StreamEvaluationLoader};
 use crate::model::executor::Executor;
+use crate::model::layer::out_of_fold;
 use crate::model::preprocessing::{TensorDataset, target_tensor};
 use compiled::CompiledModel;
 pub use input_spec::{Cell, Input, InputSpec, Notes};
@@ -263,7 +264,31 @@ impl Classifier {
         Err(Error::artifact(&self.path, problem))
     }
 
-    /// Evaluates the model on labeled raw examples.
+    /// Logits or numbers (N, outputs) of a batch of raw examples. Those that a bag was trained on, in the folds of its run, are predicted by
+    /// the members that were trained without them.
+    ///
+    /// # Errors
+    /// A model that fails.
+    pub(crate) fn batch_logits(&self, batch: &Batch) -> Result<Tensor> {
+        match &batch.folds {
+            Some(folds) => Ok(out_of_fold(&self.member_logits(&batch.inputs)?, folds)),
+            None => self.logits(&batch.inputs),
+        }
+    }
+
+    /// Logits or numbers of each member of a bag, (N, members, outputs), of raw inputs (N, …).
+    ///
+    /// # Errors
+    /// A model that is not a bag, or not TorchScript.
+    fn member_logits(&self, inputs: &Tensor) -> Result<Tensor> {
+        let inputs = inputs.f_to_device(self.device)?;
+        let results = tch::no_grad(|| self.module()?.call(MEMBERS, &inputs).map_err(Error::from))?;
+        let none = || Error::artifact(&self.path, format!("its method {MEMBERS} returns an empty tuple"));
+        results.into_iter().next().ok_or_else(none)
+    }
+
+    /// Evaluates the model on labeled raw examples. Examples that a bag was trained on, in the folds of its run, are evaluated by the
+    /// members that were trained without them.
     ///
     /// ```
     /// use cresset::prelude::*;
@@ -295,7 +320,7 @@ impl Classifier {
             let evaluation = evaluate(feed, outputs, classes.len(), Keep::Scores, |inputs| {
                 let logits = self.logits(inputs)?;
                 count(inputs, &logits)?;
-                Ok(logits)
+                if feed.is_in_folds() { self.member_logits(inputs) } else { Ok(logits) }
             })?;
             if !evaluation.loss.is_finite() {
                 let problem =

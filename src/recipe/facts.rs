@@ -46,6 +46,8 @@ pub struct Facts {
     pub model: Option<String>,
     /// The pretrained backbone for photographs.
     pub backbone: Backbone,
+    /// Whether a bag (`--bag`) can be suggested: no option or property of the data excludes it.
+    pub can_bag: bool,
     /// Whether the last layer is fitted to features of the other layers, which are computed once.
     pub head: Head,
 }
@@ -110,6 +112,7 @@ impl Facts {
             start: Start::Scratch,
             model: None,
             backbone: Backbone::Unavailable("no pretrained weights were looked for"),
+            can_bag: false,
             head: Head::Excluded,
         }
     }

@@ -206,6 +206,14 @@ fn an_epoch_of_a_table_has_at_least_fifteen_steps() {
 }
 
 #[test]
+fn a_bag_is_suggested_for_few_rows_where_nothing_excludes_it() {
+    let suggests = |facts: Facts| Recipe::auto(&facts).lines().iter().any(|line| line.contains("--bag 5"));
+    assert!(suggests(Facts { can_bag: true, ..table(240) }));
+    assert!(!suggests(Facts { can_bag: true, ..table(241) }));
+    assert!(!suggests(table(240)));
+}
+
+#[test]
 fn given_options_win_and_take_the_options_that_belong_to_them_along() {
     let recipe = Recipe::auto(&table(120));
     let after = |given: &[(&str, &str)]| {

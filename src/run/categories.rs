@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn categories_that_are_missing_in_the_training_set_are_removed() {
         let values = [1., 0., 0., 5., 1., 0., 1., 0., 0., 1., 0., 0., 1., 7., 1.];
-        let split = Split { train: vec![0, 2], validation: vec![1], test: vec![] };
+        let split = Split { train: vec![0, 2], validation: vec![1], test: vec![], folds: None };
         let found = of_training(dataset(&values), &split);
         assert_eq!(found.shape, InputShape(vec![4]));
         let Inputs::Floats(kept) = &found.inputs else { panic!("they are values") };
@@ -170,7 +170,7 @@ mod tests {
     fn a_column_that_is_missing_in_all_training_rows_stays() {
         let nan = f32::NAN;
         let values = [nan, nan, nan, 5., 1., 0., 1., 0., 0., 1.];
-        let split = Split { train: vec![0], validation: vec![1], test: vec![] };
+        let split = Split { train: vec![0], validation: vec![1], test: vec![], folds: None };
         assert_eq!(of_training(dataset(&values), &split).shape, InputShape(vec![5]));
     }
 
@@ -182,7 +182,7 @@ mod tests {
         table.columns.truncate(1);
         table.columns[0].kind = ColumnKind::Code { categories, unknown: false };
         data.inputs = Inputs::Floats(vec![2., 1., 0., f32::NAN, -1.]);
-        let split = Split { train: vec![0, 2], validation: vec![1, 3, 4], test: vec![] };
+        let split = Split { train: vec![0, 2], validation: vec![1, 3, 4], test: vec![], folds: None };
         let found = of_training(data, &split);
         let Inputs::Floats(values) = &found.inputs else { panic!("they are values") };
         assert_eq!(values[..3], [1., -1., 0.]);

@@ -118,7 +118,14 @@ impl Examples {
     /// # Ok::<(), cresset::error::Error>(())
     /// ```
     pub fn raw(&self, rows: &[i64], config: &Config, device: Device) -> Box<dyn EvaluationLoader> {
-        raw_feed(&self.dataset, rows, config, device)
+        match self.split.folds_of(rows) {
+            // The examples of a bag are in memory.
+            Some(folds) => {
+                let examples = MemoryExamples::ready(TensorDataset::of(&self.dataset, rows, device));
+                Box::new(examples.in_folds(Some(folds)))
+            }
+            None => raw_feed(&self.dataset, rows, config, device),
+        }
     }
 }
 

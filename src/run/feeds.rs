@@ -55,7 +55,8 @@ impl Sources<'_> {
             }
         };
         let (validation, share, test) = self.evaluation_feeds(|rows| {
-            Box::new(MemoryExamples::raw(TensorDataset::of(dataset, rows, device), &preprocessing))
+            let examples = MemoryExamples::raw(TensorDataset::of(dataset, rows, device), &preprocessing);
+            Box::new(examples.in_folds(split.folds_of(rows)))
         });
         let augmentation = self.augmentation;
         let augmenter = dataset.range.filter(|_| !augmentation.is_none());
@@ -65,6 +66,7 @@ impl Sources<'_> {
             Some(_) => MemoryExamples::raw_per_batch(train.0, &preprocessing),
             None => MemoryExamples::raw(train.0, &preprocessing),
         };
+        let train = train.in_folds(split.folds_of(&split.train));
         let masking =
             CategoryMasking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories, device);
         let train = Box::new(MemoryLoader::new(train, config.sampling, augmenter).masked(masking));

@@ -247,15 +247,19 @@ impl RunFolder {
     }
 
     /// Writes split.csv: the name of each example (for tables the row number, from 0 without the header) and its
-    /// part, `train`, `heldout` or `test`; or `feedback` for corrections used for validation.
+    /// part, `train`, `heldout` or `test`; `fold-1`, … in a bag; or `feedback` for corrections used for validation.
     pub(crate) fn write_split(&self, prepared: &Prepared) -> Result<()> {
         let Prepared { dataset, split, corrections, .. } = prepared;
         let kept = corrections.as_ref().map(|corrections| ("feedback", &corrections.kept[..]));
         let parts = split.parts().into_iter().chain(kept);
+        let part_of = |row: i64, part: &str| match split.folds_of(&[row]).as_deref() {
+            Some([fold]) => format!("fold-{}", fold + 1),
+            _ => part.to_string(),
+        };
         let mut rows: Vec<_> =
-            parts.flat_map(|(part, rows)| rows.iter().map(move |row| (*row, part))).collect();
+            parts.flat_map(|(part, rows)| rows.iter().map(move |row| (*row, part_of(*row, part)))).collect();
         rows.sort_unstable();
-        // Corrections are repeated in the training set.
+        // Corrections are repeated in the training set, and the examples of a bag are in two sets.
         rows.dedup();
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut write = |name: &str, part: &str| {

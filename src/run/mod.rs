@@ -12,6 +12,7 @@
 //!   .lock          the process that writes to the folder
 //! ```
 
+mod bag;
 mod batch_norm_check;
 mod categories;
 pub mod date;
@@ -555,7 +556,7 @@ pub(crate) fn evaluations(
 
 /// Evaluates the network on the validation set, and on the test set if there is one.
 fn forward_evaluations(config: &Config, prepared: &Prepared, epoch: u32) -> Result<Evaluations> {
-    evaluations(config, prepared, epoch, |inputs| prepared.network.forward(inputs, false))
+    evaluations(config, prepared, epoch, |inputs| prepared.network.evaluated(inputs))
 }
 
 fn write_model(

@@ -5,6 +5,7 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use super::Examples;
+use super::bag;
 use super::batch_norm_check;
 use super::examples::raw_feed;
 use super::feeds::{Feeds, Sources};
@@ -100,6 +101,7 @@ impl Prepared {
 
     /// Like [`Prepared::new`], with a model from `make`, for one rank of `world`.
     pub fn with(config: &Config, world: &World, make: MakeNetwork) -> Result<Self> {
+        bag::check(config, world)?;
         let prepared = Prepared::of(Examples::read(config)?, config, world, make)?;
         batch_norm_check::check(&prepared.network, &*prepared.train, config, world)?;
         let file = match (&config.init, &config.pretrained) {
@@ -213,11 +215,12 @@ impl Prepared {
             device,
             world,
         };
-        let feeds =
-            match EncodedExamples::of(&dataset, own_threads.count().into(), config.reading.max_bad_share) {
-                Some(gallery) => sources.streamed(&gallery)?,
-                None => sources.in_memory()?,
-            };
+        let gallery = EncodedExamples::of(&dataset, own_threads.count().into(), config.reading.max_bad_share);
+        bag::check_examples(config, gallery.is_some(), &sources.augmentation)?;
+        let feeds = match gallery {
+            Some(gallery) => sources.streamed(&gallery)?,
+            None => sources.in_memory()?,
+        };
         let class_weights = match dataset.task() {
             TaskKind::Classification => {
                 let labels: Vec<_> = split.train.iter().map(|row| dataset.labels[*row as usize]).collect();
@@ -276,6 +279,10 @@ fn network(config: &Config, task: &Task, device: Device) -> Result<Network> {
         false => HeadLayers::Linear,
     };
     let place = (device, config.seed);
+    if let (1.., ModelChoice::Architecture(name)) = (config.bag, ModelChoice::of(&config.model)) {
+        return catch_panics(|| Network::bag(name, options, task, config.bag, place))
+            .map_err(memory::advise_on_model);
+    }
     match (ModelChoice::of(&config.model), layers) {
         (choice, HeadLayers::Linear) => plain_network(choice, config, task, device),
         (ModelChoice::Architecture(name), HeadLayers::Hidden(width)) => {

@@ -2,7 +2,7 @@
 
 use super::RunFolder;
 use crate::data::image::to_channels_first;
-use crate::data::{self, Dataset, Inputs, Split, TaskKind};
+use crate::data::{self, Dataset, Inputs, Split, Subset, TaskKind};
 use crate::distributed::World;
 use crate::error::{Error, Result};
 use crate::loader::EncodedExamples;
@@ -140,6 +140,32 @@ fn head(config: &Config, world: &World) -> Head {
     }
 }
 
+/// Options that a bag does not have, that choose the validation set, or that answer the suggestion of a bag.
+const WITHOUT_BAG: [&str; 13] = [
+    "bag",
+    "folds",
+    "fold",
+    "validation",
+    "validation_list",
+    "feedback",
+    "init",
+    "pretrained",
+    "head_only",
+    "head_epochs",
+    "freeze",
+    "layer_decay",
+    "cuda_graph",
+];
+
+/// Whether the given options and the data allow a bag.
+fn can_bag(config: &Config, dataset: &Dataset, world: &World) -> bool {
+    let has_parts = dataset.groups.is_some()
+        || dataset.portions.as_ref().is_some_and(|portions| portions.contains(&Subset::Validation));
+    let is_architecture = matches!(ModelChoice::of(&config.model), ModelChoice::Architecture(_));
+    let is_excluded = WITHOUT_BAG.iter().any(|name| config.is_given(name));
+    world.is_alone() && is_architecture && !has_parts && !is_excluded
+}
+
 fn facts(config: &Config, world: &World) -> Result<Facts> {
     let (dataset, split) = quietly(|| {
         let dataset = data::load(&config.data, &config.reading)?;
@@ -160,6 +186,7 @@ fn facts(config: &Config, world: &World) -> Result<Facts> {
         cores: config.threads.count().into(),
         start: start(config),
         model: is_fixed(config, "model").then(|| config.model.clone()),
+        can_bag: can_bag(config, &dataset, world),
         head: match dataset.is_image_data() && dataset.task() == TaskKind::Classification {
             true => head(config, world),
             false => Head::Excluded,

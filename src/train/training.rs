@@ -265,7 +265,7 @@ impl Training {
         self.world.broadcast_tensors(&buffers.collect())?;
         let outputs = &self.plan.outputs;
         let found = evaluate(validation, outputs, network.classes(), Keep::Sums, |inputs| {
-            Ok(outputs.results(&self.learner.logits(network, inputs, false)?))
+            Ok(outputs.results(&self.learner.context.evaluated(network, inputs)?))
         })?;
         let found = found.all_reduce(&self.world)?;
         let running = self.running.all_reduce(&self.world)?;

@@ -27,7 +27,7 @@ const LARGER: &[&str] = &[
 const SMALL: &[&str] = &["mlp", "cnn", "resnet9", "resnet18", "resnet34", "resnet50", "lstm", "gru", "vit"];
 
 /// The architectures for tables alone. Tests of all images leave them out.
-pub const FOR_TABLES: &[&str] = &["tabm", "resnet-table", "ft-transformer", "dcn"];
+pub const FOR_TABLES: &[&str] = &["tabm", "resnet-table", "ft-transformer", "dcn", "deepfm"];
 
 /// The architectures for texts alone.
 pub const FOR_TEXTS: &[&str] = &["bow", "textcnn", "transformer"];

@@ -1,5 +1,6 @@
 //! Training: runs that end, stop, resume, or take several processes, and searches for better options.
 
+mod bag;
 mod distributed;
 mod engine;
 mod events;

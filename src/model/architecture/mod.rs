@@ -5,6 +5,7 @@ mod cnn;
 mod columns;
 mod convnext;
 mod dcn;
+mod deepfm;
 mod dinov2;
 mod dinov3;
 mod efficientnet;
@@ -86,6 +87,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     resnet_table::ARCHITECTURE,
     ft_transformer::ARCHITECTURE,
     dcn::ARCHITECTURE,
+    deepfm::ARCHITECTURE,
     bow::ARCHITECTURE,
     textcnn::ARCHITECTURE,
     text_transformer::ARCHITECTURE,

@@ -36,8 +36,8 @@ pub struct ColumnTokens {
     codes: Vec<(i64, i64)>,
     /// A vector for each feature of `columns`, (features, width).
     weight: Tensor,
-    /// (columns, width).
-    bias: Tensor,
+    /// (columns, width); none in a factorization machine, where a field of 0 has no effect.
+    bias: Option<Tensor>,
     /// None without indices of categories.
     categories: Option<Codes>,
 }
@@ -46,6 +46,13 @@ impl ColumnTokens {
     /// Creates `weight` (features, width), `bias` (columns, width), and `codes.weight` for categories that are given by their index,
     /// in `path`, initialized uniformly from ±1/√width as in the paper. Without feature groups, each feature is a column.
     pub fn new(path: &nn::Path, task: &Task, width: i64) -> Self {
+        let tokens = ColumnTokens::without_bias(path, task, width);
+        let bias = path.parameter("bias", &[tokens.count(), width], uniform(width));
+        ColumnTokens { bias: Some(bias), ..tokens }
+    }
+
+    /// Like [`ColumnTokens::new`], without `bias`.
+    pub fn without_bias(path: &nn::Path, task: &Task, width: i64) -> Self {
         let all = vec![FeatureGroup::Number; task.input.features() as usize];
         let groups = if task.groups.is_empty() { &all } else { &task.groups };
         let (mut columns, mut codes, mut counts) = (Vec::new(), Vec::new(), Vec::new());
@@ -62,15 +69,31 @@ impl ColumnTokens {
             }
             first += count;
         }
-        let bound = 1. / (width as f64).sqrt();
-        let init = Init::Uniform { lo: -bound, up: bound };
         ColumnTokens {
-            weight: path.parameter("weight", &[length(&columns), width], init),
-            bias: path.parameter("bias", &[(columns.len() + counts.len()) as i64, width], init),
+            weight: path.parameter("weight", &[length(&columns), width], uniform(width)),
+            bias: None,
             categories: (!counts.is_empty()).then(|| Codes::new(&(path / "codes"), &counts, width)),
             columns,
             codes,
         }
+    }
+
+    /// The number of columns.
+    pub fn count(&self) -> i64 {
+        self.columns.len() as i64 + length(&self.codes)
+    }
+
+    /// The tokens of rows (N, features) before the bias.
+    fn tokens(&self, x: &Tensor) -> Tensor {
+        if self.is_single() {
+            return x.unsqueeze(-1) * &self.weight;
+        }
+        let token = |((start, count), place): ((i64, i64), i64)| {
+            x.narrow(1, start, count).matmul(&self.weight.narrow(0, place, count)).unsqueeze(1)
+        };
+        let mut tokens: Vec<Tensor> = self.places().map(token).collect();
+        tokens.extend(self.categories.iter().map(|categories| categories.forward(&pick(x, &self.codes))));
+        Tensor::cat(&tokens, 1)
     }
 
     /// Whether each column is one feature, in order.
@@ -88,18 +111,19 @@ impl ColumnTokens {
     }
 }
 
+/// The initial values of vectors of this width.
+fn uniform(width: i64) -> Init {
+    let bound = 1. / (width as f64).sqrt();
+    Init::Uniform { lo: -bound, up: bound }
+}
+
 impl Layer for ColumnTokens {
     fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
-        let x = x.flatten(1, -1);
-        if self.is_single() {
-            return x.unsqueeze(-1) * &self.weight + &self.bias;
+        let tokens = self.tokens(&x.flatten(1, -1));
+        match &self.bias {
+            Some(bias) => tokens + bias,
+            None => tokens,
         }
-        let token = |((start, count), place): ((i64, i64), i64)| {
-            x.narrow(1, start, count).matmul(&self.weight.narrow(0, place, count)).unsqueeze(1)
-        };
-        let mut tokens: Vec<Tensor> = self.places().map(token).collect();
-        tokens.extend(self.categories.iter().map(|categories| categories.forward(&pick(&x, &self.codes))));
-        Tensor::cat(&tokens, 1) + &self.bias
     }
 
     fn script(&self) -> Script {
@@ -118,13 +142,19 @@ impl Layer for ColumnTokens {
                 format!("torch.cat([{}], 1)", tokens.join(", "))
             }
         };
+        let result = match self.bias {
+            Some(_) => format!("torch.add({tokens}, self.bias)"),
+            None => tokens,
+        };
         let forward = format!(
             "  def forward(self: {{class}}, input: Tensor) -> Tensor:\n    x = torch.flatten(input, 1, -1)\n    \
-             return torch.add({tokens}, self.bias)\n"
+             return {result}\n"
         );
-        let class = Class::new("ColumnTokens", forward)
-            .parameter("weight", &self.weight)
-            .parameter("bias", &self.bias);
+        let class = Class::new("ColumnTokens", forward).parameter("weight", &self.weight);
+        let class = match &self.bias {
+            Some(bias) => class.parameter("bias", bias),
+            None => class,
+        };
         Script::Class(match &self.categories {
             Some(categories) => class.child("codes", categories.class()),
             None => class,
@@ -132,7 +162,7 @@ impl Layer for ColumnTokens {
     }
 
     fn describe(&self) -> String {
-        format!("{} column tokens", self.bias.size()[0])
+        format!("{} column tokens", self.count())
     }
 
     fn multiply_adds(&self, input: &[i64], _output: &[i64]) -> u64 {

@@ -161,21 +161,7 @@ impl Layer for EnsembleHead {
     }
 
     fn script(&self) -> Script {
-        let members = self.weight.size()[0];
-        let combined = match self.kind {
-            TaskKind::Classification => {
-                format!(
-                    "torch.sub(torch.logsumexp(torch.log_softmax(y, -1), [1]), {:?})",
-                    (members as f64).ln()
-                )
-            }
-            TaskKind::Multilabel => {
-                let probability =
-                    format!("torch.clamp(torch.mean(torch.sigmoid(y), [1]), {MARGIN:?}, {:?})", 1. - MARGIN);
-                format!("torch.sub(torch.log({probability}), torch.log(torch.rsub({probability}, 1)))")
-            }
-            TaskKind::Regression => "torch.mean(y, [1])".to_string(),
-        };
+        let combined = combined_script(self.kind, self.weight.size()[0] as usize);
         let forward = format!(
             r#"  def forward(self: {{class}}, x: Tensor) -> Tensor:
     product = torch.transpose(torch.matmul(torch.transpose(x, 0, 1), self.weight), 0, 1)
@@ -230,6 +216,21 @@ pub fn combined(members: &Tensor, kind: TaskKind) -> Tensor {
             probability.log() - rest.log()
         }
         TaskKind::Regression => mean(members),
+    }
+}
+
+/// The equivalent of [`combined`] for `y` in TorchScript.
+pub(super) fn combined_script(kind: TaskKind, members: usize) -> String {
+    match kind {
+        TaskKind::Classification => {
+            format!("torch.sub(torch.logsumexp(torch.log_softmax(y, -1), [1]), {:?})", (members as f64).ln())
+        }
+        TaskKind::Multilabel => {
+            let probability =
+                format!("torch.clamp(torch.mean(torch.sigmoid(y), [1]), {MARGIN:?}, {:?})", 1. - MARGIN);
+            format!("torch.sub(torch.log({probability}), torch.log(torch.rsub({probability}, 1)))")
+        }
+        TaskKind::Regression => "torch.mean(y, [1])".to_string(),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod activation;
 mod attention;
+mod bag;
 mod branch;
 mod codes;
 mod column_tokens;
@@ -11,6 +12,7 @@ mod constant;
 mod convolution;
 mod cross;
 mod ensemble;
+mod factorization;
 mod layer_norm;
 mod linear;
 mod neighbors;
@@ -32,6 +34,8 @@ use tch::Tensor;
 
 pub use activation::{Activation, Dropout, Gelu, ReGlu, Relu};
 pub use attention::SelfAttention;
+pub(crate) use bag::member_outputs;
+pub use bag::{Bag, out_of_fold};
 pub use branch::{LayerScale, StochasticDepth};
 pub use column_tokens::ColumnTokens;
 pub use columns::ColumnEmbedding;
@@ -39,6 +43,7 @@ pub use constant::Constant;
 pub use convolution::{Conv2d, Convolution};
 pub use cross::CrossNetwork;
 pub use ensemble::{EnsembleHead, EnsembleLinear, InputScaling, RepeatMembers, combined};
+pub use factorization::{FactorizationMachine, FieldVectors};
 pub use layer_norm::{LayerNorm, LayerNorm2d};
 pub use linear::Linear;
 pub use neighbors::Neighbors;
@@ -138,6 +143,11 @@ pub trait Layer: Send {
     /// The contained layers, if it is a container.
     fn children(&self) -> Option<&Sequential> {
         None
+    }
+
+    /// The networks of a bag, each trained without one fold of the examples; empty for other layers.
+    fn members(&self) -> &[Sequential] {
+        &[]
     }
 
     /// The contained layers, to change them.

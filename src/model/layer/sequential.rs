@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::{Layer, LayerFormula};
+use super::{Bag, Layer, LayerFormula};
 use crate::distributed::World;
 use crate::model::script::{Class, Script};
 
@@ -143,6 +143,12 @@ impl Sequential {
                 if let Some(parts) = layer.children() {
                     return parts.trace(&name, &x, rows);
                 }
+                if !layer.members().is_empty() {
+                    for (number, member) in (1..).zip(layer.members()) {
+                        let _ = member.trace(&format!("{name}.{}", Bag::name(number)), &x, rows);
+                    }
+                    return layer.forward(&x, false);
+                }
                 let output = layer.forward(&x, false);
                 rows.push(LayerRow {
                     name,
@@ -187,6 +193,14 @@ impl Sequential {
         let of_step = |step: &Step| match step {
             Step::Sum(body, shortcut) => [body.names(), shortcut.names()].concat(),
             Step::Gate(gate) => gate.names(),
+            Step::Layer(name, layer) if !layer.members().is_empty() => {
+                let of_member = |(number, member): (usize, &Sequential)| {
+                    let member_name = Bag::name(number);
+                    let within = move |part: String| format!("{name}.{member_name}.{part}");
+                    member.names().into_iter().map(within).collect::<Vec<_>>()
+                };
+                (1..).zip(layer.members()).flat_map(of_member).collect()
+            }
             Step::Layer(name, layer) => match (layer.children(), layer.script().parameters()) {
                 (Some(parts), _) => parts.names().iter().map(|part| format!("{name}.{part}")).collect(),
                 (None, 0) => Vec::new(),

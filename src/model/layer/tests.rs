@@ -95,11 +95,21 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
     check(PositionEmbedding::new(&path("position"), "pos_embed", grid, 6), &[7, 6]);
     check(RepeatMembers(3), &[5]);
     check(CrossNetwork::new(&path("cross"), 5, 2), &[5]);
+    check(FactorizationMachine::new(&path("fm"), 4, 3), &[5, 7]);
+    check(FieldVectors(4), &[5, 7]);
     for scaling in [InputScaling::Ones, InputScaling::Signs, InputScaling::Normal] {
         check(EnsembleLinear::new(&path(&format!("ensemble{scaling:?}")), 5, 4, 3, scaling), &[3, 5]);
     }
     for kind in [TaskKind::Classification, TaskKind::Multilabel, TaskKind::Regression] {
         check(EnsembleHead::new(&path(&format!("head{kind:?}")), 5, 4, 3, kind), &[3, 5]);
+        // A bag of networks, and one of networks that have members themselves.
+        let linear = |number: usize| Linear::new(&path(&format!("bag{kind:?}{number}")), 5, 4);
+        let networks = (1..=3).map(|number| Sequential::default().then("fc", linear(number)));
+        check(Bag::new(networks.collect(), kind), &[5]);
+        let head = |number: usize| EnsembleHead::new(&path(&format!("bags{kind:?}{number}")), 5, 4, 2, kind);
+        let networks = (1..=3)
+            .map(|number| Sequential::default().then("members", RepeatMembers(2)).then("head", head(number)));
+        check(Bag::new(networks.collect(), kind), &[5]);
     }
     let coded = vec![
         FeatureGroup::Code { categories: 3 },
@@ -118,6 +128,7 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
     {
         let task = Task { groups, ..Task::new(InputShape(vec![5]), 2) };
         check(ColumnTokens::new(&path(&format!("tokens{index}")), &task, 4), &[5]);
+        check(ColumnTokens::without_bias(&path(&format!("fields{index}")), &task, 4), &[5]);
         for (place, kind) in [
             NumberEmbedding::None,
             NumberEmbedding::Linear { width: 4 },

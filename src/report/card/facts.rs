@@ -1,5 +1,6 @@
 //! The facts of a card: model file, dataset and split, and evaluation results.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -151,7 +152,8 @@ fn left_out(dataset: &Dataset, split: &Split, config: &Config) -> Result<Vec<Str
             code(&column.to_string())
         ));
     }
-    let parts: usize = split.parts().iter().map(|(_, rows)| rows.len()).sum();
+    let parts: HashSet<i64> = split.parts().into_iter().flat_map(|(_, rows)| rows).copied().collect();
+    let parts = parts.len();
     if parts < dataset.rows() {
         left_out.push(format!("{} examples that are on no list", thousands(dataset.rows() - parts)));
     }

@@ -8,7 +8,7 @@ use tch::Device;
 
 use crate::error::{Result, catch_panics};
 use crate::evaluate::McNemar;
-use crate::loader::{Batch, EvaluationLoader};
+use crate::loader::EvaluationLoader;
 use crate::predict::Classifier;
 use crate::run::FinishedRun;
 use crate::run::RunFolder;
@@ -109,8 +109,7 @@ impl ValidationPredictions {
 fn predicted(classifier: &Classifier, feed: &dyn EvaluationLoader) -> Result<Vec<i64>> {
     let mut predicted = Vec::with_capacity(feed.rows());
     for batch in feed.in_order() {
-        let Batch { inputs, .. } = batch?;
-        let classes = classifier.logits(&inputs)?.argmax(-1, false).to_device(Device::Cpu);
+        let classes = classifier.batch_logits(&batch?)?.argmax(-1, false).to_device(Device::Cpu);
         predicted.extend(Vec::<i64>::try_from(&classes)?);
     }
     Ok(predicted)

@@ -98,14 +98,28 @@ impl Context {
 
     /// Logits, float32 (N, classes), in the precision of the plan.
     pub fn logits(&self, network: &Network, inputs: &Tensor, train: bool) -> Result<Tensor> {
+        self.in_precision(network.device(), || match self.options.precision {
+            Precision::F32 if !train => network.infer(inputs),
+            _ => network.forward(inputs, train),
+        })
+    }
+
+    /// The outputs in evaluation mode by which a network is measured ([`Network::evaluated`]), in the precision of the plan.
+    pub fn evaluated(&self, network: &Network, inputs: &Tensor) -> Result<Tensor> {
+        match network.members() {
+            [] => self.logits(network, inputs, false),
+            _ => self.in_precision(network.device(), || network.evaluated(inputs)),
+        }
+    }
+
+    /// The outputs of a forward pass on `device`, float32, in the precision of the plan.
+    pub fn in_precision(&self, device: Device, forward: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
         let kind = match self.options.precision {
-            Precision::F32 if train => return network.forward(inputs, true),
-            Precision::F32 => return network.infer(inputs),
+            Precision::F32 => return forward(),
             Precision::Bf16 => Kind::BFloat16,
             Precision::Fp16 => Kind::Half,
         };
-        let logits = autocast::with(network.device(), kind, || network.forward(inputs, train))??;
-        Ok(logits.to_kind(Kind::Float))
+        Ok(autocast::with(device, kind, forward)??.to_kind(Kind::Float))
     }
 
     /// The factor that the loss is multiplied by before the backward pass.

@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::bagged::{Bagged, bagged};
 use super::{Context, StepOutcome};
 use crate::error::Result;
 use crate::loader::Batch;
@@ -10,10 +11,17 @@ use crate::model::Network;
 /// Forward pass, loss, backward pass and, every `accumulate` batches and at the end of an epoch, an update with the
 /// learning rate `lr`.
 pub fn eager_step(context: &mut Context, network: &Network, batch: &Batch, lr: f64) -> Result<StepOutcome> {
-    let logits = context.logits(network, &batch.inputs, true)?;
-    let mut loss = context.objective.loss(&logits, batch);
-    let members = logits;
-    let logits = context.objective.combined(&members);
+    let (mut loss, members, logits, networks) = match &batch.folds {
+        Some(folds) => {
+            let Bagged { loss, members, logits } = bagged(context, network, batch, folds)?;
+            (loss / members as f64, logits.shallow_clone(), logits, members)
+        }
+        None => {
+            let members = context.logits(network, &batch.inputs, true)?;
+            let logits = context.objective.combined(&members);
+            (context.objective.loss(&members, batch), members, logits, 1)
+        }
+    };
     if let Some(distillation) = &context.distillation {
         loss = distillation.loss(&loss, &logits, &batch.inputs)?;
     }
@@ -26,7 +34,7 @@ pub fn eager_step(context: &mut Context, network: &Network, batch: &Batch, lr: f
     if let (true, Some((_, reducer))) = (is_due, &context.reducer) {
         reducer.prepare()?;
     }
-    match batch.weight * context.loss_scale() {
+    match batch.weight * context.loss_scale() * networks as f64 {
         1. => loss.f_backward()?,
         factor => (&loss * factor).f_backward()?,
     }

@@ -11,6 +11,7 @@
 //! [`Step::choose`] picks the kind at the first batch. A batch that the chosen kind cannot take, such as a smaller last
 //! one, goes through [`eager_step`]. All kinds work on the same [`Context`].
 
+mod bagged;
 mod captured_graph;
 mod context;
 mod eager;

@@ -38,7 +38,7 @@ pub fn run(
 /// Ranks the labels of the run's examples by out-of-fold predictions of cross-validated models.
 pub fn find_label_errors(config: &Config, run: &RunFolder, stop: &dyn Fn() -> bool) -> anyhow::Result<Ended> {
     let folds = config.folds.or(Some(FOLDS));
-    let config = Config { folds, fold: None, feedback: None, ..config.clone() };
+    let config = Config { folds, fold: None, bag: 0, feedback: None, ..config.clone() };
     let path = run.path().join("label-errors");
     let folds = match RunFolder::open(&path) {
         Ok(folder) => CrossValidation::open(&config, folder)?,

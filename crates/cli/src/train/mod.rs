@@ -395,8 +395,21 @@ pub fn introduction(run: &Run) -> String {
         };
         format!("\n        corrections: {trained} for training, ×{}{kept}{waiting}", corrections.weight)
     });
+    let parts = match run.config.bag {
+        0 => format!(
+            "{} for training, {} for validation",
+            thousands(split.train_rows()),
+            thousands(split.validation.len())
+        ),
+        bag => {
+            format!(
+                "{} in {bag} folds, each validates the model trained without it",
+                thousands(split.train_rows())
+            )
+        }
+    };
     let data = format!(
-        "{}: {} {}{range}, {}; {} for training, {} for validation{test}{corrected}",
+        "{}: {} {}{range}, {}; {parts}{test}{corrected}",
         terminal::path(&dataset.path),
         thousands(dataset.rows()),
         match dataset.is_text() {
@@ -404,8 +417,6 @@ pub fn introduction(run: &Run) -> String {
             false => format!("rows of {}", dataset.shape),
         },
         targets(dataset),
-        thousands(split.train_rows()),
-        thousands(split.validation.len()),
     );
     let (model, parameters) = (terminal::line(&run.config.model), thousands(network.parameter_count()));
     // Loading a TorchScript file may run its code.

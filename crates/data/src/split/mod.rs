@@ -16,6 +16,8 @@ pub struct SplitOptions {
     pub share: f64,
     /// A cross-validation fold: its number, from 1, and the number of folds.
     pub fold: Option<(u32, u32)>,
+    /// The number of folds of a bag, whose members are each trained without one fold; `None` for a single model.
+    pub bag: Option<u32>,
     /// An example list of the training set; if `None`, all examples in no other list.
     pub train_list: Option<PathBuf>,
     /// An example list of the validation set.
@@ -26,7 +28,8 @@ pub struct SplitOptions {
     pub seed: u64,
 }
 
-/// The subsets, as example indexes in ascending order. No example is in two subsets.
+/// The subsets, as example indexes in ascending order. No example is in two subsets, except that those of a bag are in the training
+/// and in the validation set: each is left out by one member, whose predictions validate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
     /// The training set. Corrections follow the other examples, each repeated by its weight.
@@ -35,6 +38,8 @@ pub struct Split {
     pub validation: Vec<i64>,
     /// The test set for the final evaluation; often empty.
     pub test: Vec<i64>,
+    /// The fold of each example of a bag, from 0, and -1 for examples in none; `None` for a single model.
+    pub folds: Option<Vec<i64>>,
 }
 
 /// A training and a validation set.
@@ -61,7 +66,7 @@ impl Split {
     /// Lists that cannot be read or that overlap, and data that leaves the training or validation set empty.
     pub fn new(dataset: &Dataset, plan: &SplitOptions) -> Result<Self> {
         let mut portions = listed(dataset, plan)?.unwrap_or_else(|| subsets_of_source(dataset));
-        if plan.fold.is_some() {
+        if plan.fold.is_some() || plan.bag.is_some() {
             // Folds use all examples outside the test set.
             for portion in portions.iter_mut().filter(|portion| **portion == Some(Subset::Validation)) {
                 *portion = Some(Subset::Train);
@@ -72,11 +77,18 @@ impl Split {
             rows.map(|(row, _)| row as i64).collect()
         };
         let (train, validation, test) = (of(Subset::Train), of(Subset::Validation), of(Subset::Test));
-        let split = if validation.is_empty() {
-            let Parts { train, validation } = draw(dataset, &train, plan);
-            Split { train, validation, test }
-        } else {
-            Split { train, validation, test }
+        let split = match plan.bag {
+            Some(bag) => {
+                let mut folds = vec![-1; dataset.rows()];
+                let of_train = folds_of(dataset, &train, bag, plan.seed);
+                train.iter().zip(of_train).for_each(|(row, fold)| folds[*row as usize] = i64::from(fold));
+                Split { validation: train.clone(), train, test, folds: Some(folds) }
+            }
+            None if validation.is_empty() => {
+                let Parts { train, validation } = draw(dataset, &train, plan);
+                Split { train, validation, test, folds: None }
+            }
+            None => Split { train, validation, test, folds: None },
         };
         split.check(dataset)?;
         Ok(split)
@@ -85,6 +97,13 @@ impl Split {
     /// The number of distinct training examples; repeated ones are adjacent.
     pub fn train_rows(&self) -> usize {
         self.train.chunk_by(|a, b| a == b).count()
+    }
+
+    /// The fold of each of these examples, if they are in the folds of a bag.
+    pub fn folds_of(&self, rows: &[i64]) -> Option<Vec<i64>> {
+        let folds = self.folds.as_ref()?;
+        let of_rows: Vec<i64> = rows.iter().map(|row| folds[*row as usize]).collect();
+        of_rows.iter().all(|fold| *fold >= 0).then_some(of_rows)
     }
 
     /// The name of each subset, as in `split.csv`, with its examples.
@@ -141,25 +160,38 @@ fn subsets_of_source(dataset: &Dataset) -> Vec<Option<Subset>> {
     }
 }
 
-/// Draws the validation set from `rows`.
-fn draw(dataset: &Dataset, rows: &[i64], plan: &SplitOptions) -> Parts {
-    let Strata { of_example, count: classes } = dataset.strata();
-    let labels: Vec<_> = rows.iter().map(|row| of_example[*row as usize]).collect();
+/// Labels and groups of some examples, and the number of classes.
+fn strata_of(dataset: &Dataset, rows: &[i64]) -> (Vec<i64>, usize, Option<Vec<String>>) {
+    let Strata { of_example, count } = dataset.strata();
+    let labels = rows.iter().map(|row| of_example[*row as usize]).collect();
     let groups = dataset.groups.as_ref().map(|groups| {
         let of_row = |row: &i64| groups[*row as usize].clone();
-        rows.iter().map(of_row).collect::<Vec<_>>()
+        rows.iter().map(of_row).collect()
     });
-    let seed = plan.seed;
-    let parts = match (plan.fold, groups) {
-        (None, None) => stratified::stratified(&labels, classes, plan.share, seed),
-        (None, Some(groups)) => grouped::grouped(&groups, &labels, classes, plan.share, seed),
-        (Some((fold, folds)), groups) => {
-            let fold_of = match groups {
-                None => folds::stratified_folds(&labels, classes, folds, seed),
-                Some(groups) => grouped::grouped_folds(&groups, &labels, classes, folds, seed),
-            };
+    (labels, count, groups)
+}
+
+/// The fold, from 0, of each of the examples `rows`: in whole groups if there are groups, else stratified.
+fn folds_of(dataset: &Dataset, rows: &[i64], folds: u32, seed: u64) -> Vec<u32> {
+    match strata_of(dataset, rows) {
+        (labels, classes, None) => folds::stratified_folds(&labels, classes, folds, seed),
+        (labels, classes, Some(groups)) => grouped::grouped_folds(&groups, &labels, classes, folds, seed),
+    }
+}
+
+/// Draws the validation set from `rows`.
+fn draw(dataset: &Dataset, rows: &[i64], plan: &SplitOptions) -> Parts {
+    let parts = match plan.fold {
+        None => match strata_of(dataset, rows) {
+            (labels, classes, None) => stratified::stratified(&labels, classes, plan.share, plan.seed),
+            (labels, classes, Some(groups)) => {
+                grouped::grouped(&groups, &labels, classes, plan.share, plan.seed)
+            }
+        },
+        Some((fold, folds)) => {
+            let fold_of = folds_of(dataset, rows, folds, plan.seed);
             let (validation, train) =
-                (0..labels.len() as i64).partition(|row| fold_of[*row as usize] + 1 == fold);
+                (0..rows.len() as i64).partition(|row| fold_of[*row as usize] + 1 == fold);
             Parts { train, validation }
         }
     };
@@ -198,7 +230,15 @@ mod tests {
     }
 
     fn plan(fold: Option<(u32, u32)>) -> SplitOptions {
-        SplitOptions { share: 0.25, fold, train_list: None, validation_list: None, test_list: None, seed: 1 }
+        SplitOptions {
+            share: 0.25,
+            fold,
+            bag: None,
+            train_list: None,
+            validation_list: None,
+            test_list: None,
+            seed: 1,
+        }
     }
 
     fn sizes(split: &Split) -> [usize; 3] {
@@ -230,6 +270,18 @@ mod tests {
         }
         validation.sort_unstable();
         assert_eq!(validation, (0..40).filter(|row| row % 4 != 3).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_example_of_a_bag_outside_the_test_set_is_in_one_fold() {
+        let split =
+            Split::new(&dataset(Some("ttvs"), None), &SplitOptions { bag: Some(5), ..plan(None) }).unwrap();
+        assert_eq!((sizes(&split), &split.train), ([30, 30, 10], &split.validation));
+        let folds = split.folds_of(&split.train).unwrap();
+        for fold in 0..5 {
+            assert_eq!(folds.iter().filter(|of| **of == fold).count(), 6);
+        }
+        assert_eq!(split.folds_of(&split.test), None);
     }
 
     #[test]

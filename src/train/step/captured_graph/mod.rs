@@ -94,6 +94,7 @@ impl Capture {
             optimizer_reads_rate: context.optimizer.can_read_lr_from_device(),
             has_teacher: context.distillation.is_some(),
             is_mixed: batch.mixed.is_some(),
+            is_bag: batch.folds.is_some(),
             processes: context.world.size(),
         };
         let begin = |optimizer| Capture::new(Box::new(Graph::new(device)?), optimizer, device);

@@ -18,6 +18,8 @@ pub(crate) struct CaptureConditions<'a> {
     pub has_teacher: bool,
     /// Whether the batches are mixed of two (mixup, CutMix).
     pub is_mixed: bool,
+    /// Whether the network is a bag.
+    pub is_bag: bool,
     /// How many processes train together.
     pub processes: u32,
 }
@@ -43,6 +45,7 @@ pub(crate) fn obstacle(of: &CaptureConditions) -> Option<&'static str> {
         ),
         (of.has_teacher, "the loss includes a teacher"),
         (of.is_mixed, "the batches are mixed (mixup, CutMix)"),
+        (of.is_bag, "the members of a bag take other examples in each step"),
     ];
     obstacles.into_iter().find(|(stands, _)| *stands).map(|(_, reason)| reason)
 }
@@ -61,6 +64,7 @@ mod tests {
             optimizer_reads_rate: true,
             has_teacher: false,
             is_mixed: false,
+            is_bag: false,
             processes: 1,
         };
         change(&mut circumstances, &mut options);
@@ -76,7 +80,8 @@ mod tests {
 
     #[test]
     fn each_obstacle_is_named() {
-        let cases: [(Option<&str>, &str); 10] = [
+        let cases: [(Option<&str>, &str); 11] = [
+            (found(|of, _| of.is_bag = true), "members of a bag"),
             (found(|of, _| of.device = Device::Cpu), "not on a CUDA device"),
             (found(|of, _| of.has_plugin = false), "the CUDA plugin"),
             (found(|of, _| of.processes = 2), "several processes"),
