@@ -9,7 +9,7 @@ use tch::{Device, Tensor};
 
 use super::{
     Dtype, ExportFormat, ExportedModel, METADATA, Metadata, Sizing, VERIFICATION, Variants, Verification,
-    texts,
+    table, texts,
 };
 use crate::data::ValueRange;
 use crate::data::atomic;
@@ -156,14 +156,15 @@ fn pixels(range: ValueRange) -> String {
     format!("def pixels(self, x: Tensor) -> Tensor:\n    return {value}\n")
 }
 
-/// Adds preprocessing, dtype and class names to the class of a network for export. [`torchscript`] has an example.
+/// Adds preprocessing, the encoder of tables, dtype and class names to the class of a network for export. [`torchscript`] has an example.
 pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) -> impl Fn(Class) -> Class {
     |class| {
         let class =
             class.child("preprocess", preprocessing.script(metadata.input.decoding)).int(DTYPE, FLOAT32);
         let class = class.strings("classes", &metadata.classes);
         match &metadata.input.table {
-            Some(layout) => texts::with_tokenizers(class, layout),
+            Some(layout) if layout.is_text() => texts::with_tokenizers(class, layout),
+            Some(layout) => class.child(table::ENCODER, table::encoder(layout, preprocessing.fill.is_some())),
             None => class,
         }
     }
@@ -185,6 +186,11 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 /// - `pixels(x)` converts decoded images, 0 to 255, to raw values; only for models of images, which take any image size;
 /// - `encode_text(texts)` returns the token ids of texts (`List[str]`), int64 (N, tokens), with 0 as padding, and `predict_text(texts)` the
 ///   same as `predict(x)`; only for models of texts. Those of pairs take a second list, of the same length.
+/// - `encode_table(rows)` converts the raw cells of a table, `List[List[str]]` with the columns of `column_names()`, to raw values,
+///   float32 (N, features), and `predict_table(rows)` is `predict` of them. `encode_columns(numbers, texts)` and
+///   `predict_columns(numbers, texts)` take the columns of `numeric_column_names()` as a tensor (N, columns), NaN where missing,
+///   and those of `text_column_names()` as texts. Only for models of tables. A cell that cannot be read is an exception, which
+///   names row and column, both from 1. The marks of [`MISSING_MARKS`](crate::data::cell::MISSING_MARKS) are missing values.
 ///
 /// The extra files are `metadata.json` and `verification.json`, the latter with raw `samples`, (N, …), and their logits.
 ///
@@ -221,6 +227,9 @@ pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, pa
     }
     if let (Sizing::CenterCrop, Some(range)) = (metadata.input.sizing, metadata.input.value_range) {
         module.define(&pixels(range))?;
+    }
+    if metadata.input.table.is_some() && module.child(table::ENCODER)?.is_some() {
+        module.define(table::METHODS)?;
     }
     module.set_training(false)?;
     let verification = Verification::of(&module, samples, Device::Cpu, Dtype::F32)?;

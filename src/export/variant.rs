@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
 use super::torchscript::{self, DTYPE};
-use super::{ExportFormat, ExportedModel, VERIFICATION, Verification};
+use super::{ExportFormat, ExportedModel, VERIFICATION, Verification, table};
 use crate::error::{Error, Result};
 use crate::model::script;
 use crate::options::device;
@@ -237,6 +237,9 @@ fn kept(module: &Module) -> Result<Vec<&'static str>> {
         "predict_text",
     ];
     let known = module.methods()?;
-    let methods = METHODS.into_iter().filter(|name| known.iter().any(|method| method == name));
+    let methods = METHODS
+        .into_iter()
+        .chain(table::METHOD_NAMES)
+        .filter(|name| known.iter().any(|method| method == name));
     Ok(methods.chain(["classes"]).collect())
 }

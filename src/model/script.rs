@@ -151,6 +151,8 @@ pub(crate) enum Collection {
     ByInt(Vec<(i64, i64)>),
     /// `Dict[str, int]`.
     ByText(Vec<(String, i64)>),
+    /// `List[Dict[str, int]]`: for each list, the index of each of its texts.
+    Indexes(Vec<Vec<String>>),
 }
 
 impl Collection {
@@ -159,6 +161,7 @@ impl Collection {
             Collection::Ints(_) => "List[int]",
             Collection::ByInt(_) => "Dict[int, int]",
             Collection::ByText(_) => "Dict[str, int]",
+            Collection::Indexes(_) => "List[Dict[str, int]]",
         }
     }
 
@@ -167,6 +170,7 @@ impl Collection {
             Collection::Ints(ints) => values.put_ints(name, ints),
             Collection::ByInt(entries) => values.put_int_dictionary(name, entries),
             Collection::ByText(entries) => values.put_text_dictionary(name, entries),
+            Collection::Indexes(lists) => values.put_indexes(name, lists),
         }
     }
 }

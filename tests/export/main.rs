@@ -6,6 +6,7 @@ mod pt2;
 mod python;
 #[path = "../support/mod.rs"]
 mod support;
+mod tables;
 mod tasks;
 mod texts;
 mod tokenizers;
