@@ -3,6 +3,8 @@
       text = " " + text
     spaced = self.spaced
     limit = self.max_length
+    # In a locale with an 8-bit character set, bytes of UTF-8 are letters, too.
+    ascii_only = not chr(195).isprintable()
     words = text.split(" ")
     is_full = False
     # The words from `first` on are not encoded yet.
@@ -16,7 +18,7 @@
         # follows it.
         is_cut = id >= 0 or not self.starts_with_space(words[at])
       if is_cut and first < at:
-        for piece in self.pieces(words, first, at):
+        for piece in self.pieces(words, first, at, ascii_only):
           self.add_piece(piece, ids)
           is_full = len(ids) >= limit
           if is_full:
@@ -36,17 +38,19 @@
       # The first bytes of all whitespace, and of other characters.
       starts = unit <= 32 or unit == 194 or (unit >= 225 and unit <= 227)
     return starts
-  def pieces(self: {class}, words: List[str], first: int, last: int) -> List[str]:
-    text = " ".join(words[first:last])
-    if first > 0:
-      text = " " + text
+  def pieces(self: {class}, words: List[str], first: int, last: int, ascii_only: bool) -> List[str]:
+    word = words[first]
     pieces = annotate(List[str], [])
-    if first > 0 and last - first == 1 and self.is_word(words[first]):
-      pieces.append(text)
-    elif first > 0 and last - first == 1 and self.is_word(text[1:-1]) and self.ends_sentence(text):
-      pieces.append(text[:-1])
-      pieces.append(text[-1])
+    is_single = ascii_only and first > 0 and last - first == 1
+    if is_single and word.isalpha():
+      pieces.append(" " + word)
+    elif is_single and word[:-1].isalpha() and self.ends_sentence(word[-1]):
+      pieces.append(" " + word[:-1])
+      pieces.append(word[-1])
     else:
+      text = " ".join(words[first:last])
+      if first > 0:
+        text = " " + text
       pieces = self.split(text)
     return pieces
   def split(self: {class}, text: str) -> List[str]:
@@ -81,12 +85,8 @@
       offset = offset + size
       start = end
     return pieces
-  def is_word(self: {class}, text: str) -> bool:
-    # Whether these are letters of ASCII. In a locale with an 8-bit character set, bytes of UTF-8 are letters, too.
-    return text.isalpha() and not chr(195).isprintable()
-  def ends_sentence(self: {class}, text: str) -> bool:
-    # Whether the last byte is neither a letter nor a digit nor whitespace, in ASCII.
-    unit = text[-1]
+  def ends_sentence(self: {class}, unit: str) -> bool:
+    # Whether this byte is neither a letter nor a digit nor whitespace, in ASCII.
     return ord(unit) > 32 and ord(unit) < 127 and not unit.isalnum()
   def contraction(self: {class}, points: List[int], start: int) -> int:
     # The length of 's, 't, 'm, 'd, 're, 've or 'll, or 0.
