@@ -221,12 +221,19 @@ impl InputSpec {
     pub(super) fn text_file(&self, path: &Path) -> Result<Vec<f32>> {
         let bytes =
             std::fs::read(path).map_err(|e| Error::data(path, format!("cannot read the text: {e}")))?;
-        match self.layout.columns.first().map(|column| &column.kind) {
-            Some(ColumnKind::Tokens { tokenization, length }) => {
-                let features = tokenization.features(&text::of_file(&bytes).0, *length);
-                features.map_err(|problem| Error::data(path, problem))
+        self.text(&bytes).map_err(|problem| Error::data(path, problem))
+    }
+
+    /// The token ids of a text or a raw mail, in any encoding that text files have.
+    ///
+    /// # Errors
+    /// A model that does not take one text, and a text that its tokenizer cannot encode.
+    pub fn text(&self, bytes: &[u8]) -> std::result::Result<Vec<f32>, String> {
+        match &self.layout.columns[..] {
+            [Column { kind: ColumnKind::Tokens { tokenization, length }, .. }] => {
+                tokenization.features(&text::of_file(bytes).0, *length)
             }
-            _ => Err(Error::data(path, "the model does not take texts")),
+            _ => Err("the model does not take a text alone".to_string()),
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use crate::support::samples::write_mails;
 use crate::support::server::Server;
 use crate::support::targets::{predicted, prices_run, tagged_images_run, tags_run};
-use crate::support::{run, stderr, text};
+use crate::support::{run, stderr, text, train_once};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -41,6 +42,28 @@ fn assert_same(reply: &Value, predicted: &[Value]) {
         let is_close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-5 * b.abs().max(1.);
         assert!(found.iter().zip(&expected).all(is_close), "{result} {line}");
     }
+}
+
+#[test]
+fn a_text_is_a_body() {
+    let folder = tempfile::tempdir().unwrap();
+    write_mails(folder.path());
+    let (table, out) = (folder.path().join("mails.csv"), folder.path().join("run"));
+    let options =
+        ["--data", text(&table), "--text", "body", "--label", "kind", "--threads", "1", "--epochs", "4"];
+    train_once(&out, &options);
+    let server = Server::start(&out.join("model.pt"), &[]);
+    let mut connection = server.connect();
+    let mut class = |kind: &str, body: &[u8]| {
+        let reply = connection.ask("POST", "/v1/predict", &[("Content-Type", kind)], body).granted();
+        reply["results"][0]["predictions"][0]["class"].clone()
+    };
+    assert_eq!(class("text/plain; charset=utf-8", b"click for the free prize"), "spam");
+    assert_eq!(
+        class("message/rfc822", b"From: a@b.c\nTo: d@e.f\nSubject: agenda\n\nlunch, then the review"),
+        "ham"
+    );
+    assert_eq!(class("application/json", br#"{"inputs": [{"body": "winner of the prize"}]}"#), "spam");
 }
 
 #[test]

@@ -33,6 +33,7 @@ enum Kind {
     Json,
     Csv,
     JsonLines,
+    Text,
 }
 
 /// A JSON body.
@@ -61,6 +62,10 @@ pub(super) fn read(
 ) -> Result<Vec<InputRow>> {
     match kind(headers)? {
         Kind::Image => Ok(vec![read_image(spec, limits, &body)?.into()]),
+        Kind::Text => {
+            let values = spec.text(&body).map_err(Problem::unprocessable)?;
+            Ok(vec![values.into()])
+        }
         Kind::Csv => table(spec, limits, "", body),
         Kind::JsonLines => table(spec, limits, "body.jsonl", body),
         Kind::Json => {
@@ -189,7 +194,7 @@ fn kind(headers: &HeaderMap) -> Result<Kind> {
         Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             format!(
-                "{what}; expected application/json, text/csv, application/x-ndjson or an image type such as image/png"
+                "{what}; expected application/json, text/csv, application/x-ndjson, text/plain or an image type such as image/png"
             ),
         )
     };
@@ -201,6 +206,7 @@ fn kind(headers: &HeaderMap) -> Result<Kind> {
     match text.as_str() {
         "application/json" => Ok(Kind::Json),
         "text/csv" => Ok(Kind::Csv),
+        "text/plain" | "message/rfc822" => Ok(Kind::Text),
         "application/x-ndjson" | "application/jsonl" => Ok(Kind::JsonLines),
         "application/octet-stream" => Ok(Kind::Image),
         text if text.starts_with("image/") => Ok(Kind::Image),

@@ -10,7 +10,6 @@ use cresset::model::Outputs;
 
 /// The document for a model. Its schemas contain the inputs, and the classes or labels, of the model.
 pub(super) fn document(metadata: &Metadata, needs_token: bool) -> Value {
-    let takes_images = Channels::of(&metadata.input.shape).is_some();
     let Words { description, predict, top_k, explain, class } = Words::of(&metadata.outputs);
     let top_k = top_k.map(|text| parameter("top_k", text, json!({ "type": "integer", "minimum": 1 })));
     let mut document = json!({
@@ -24,13 +23,13 @@ pub(super) fn document(metadata: &Metadata, needs_token: bool) -> Value {
         "paths": {
             "/v1/predict": { "post": operation(
                 "predict", predict,
-                Some(input_body("Inputs", takes_images)),
+                Some(input_body("Inputs", metadata)),
                 top_k.as_slice(),
                 &reference("Predictions"),
             ) },
             "/v1/explain": { "post": operation(
                 "explain", explain,
-                Some(input_body("OneInput", takes_images)),
+                Some(input_body("OneInput", metadata)),
                 &[parameter("class", class, reference("Class"))],
                 &reference("Explanation"),
             ) },
@@ -145,11 +144,15 @@ fn object(properties: &[(&str, Value)]) -> Value {
     json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false })
 }
 
-fn input_body(rows: &str, takes_images: bool) -> Value {
+fn input_body(rows: &str, metadata: &Metadata) -> Value {
     let mut body = json!({
         "application/json": { "schema": reference(rows) },
         "text/csv": { "schema": { "type": "string", "description": "Table rows, in the format of `cresset predict`" } },
     });
+    let takes_images = metadata.input.shape.image().is_some();
+    if metadata.input.table.as_ref().is_some_and(|table| table.is_text() && table.columns.len() == 1) {
+        body["text/plain"] = json!({ "schema": { "type": "string", "description": "A text" } });
+    }
     if takes_images {
         body["application/json"]["schema"] = json!({ "oneOf": [reference(rows), reference("Image")] });
         for kind in ["image/png", "image/jpeg", "application/octet-stream"] {
