@@ -9,6 +9,7 @@ mod pt2;
 mod pth;
 mod recording;
 mod safetensors;
+mod table;
 mod torchscript;
 pub mod usage;
 mod variant;

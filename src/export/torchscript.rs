@@ -9,6 +9,7 @@ use tch::{Device, Tensor};
 
 use super::{
     Dtype, ExportFormat, ExportedModel, METADATA, Metadata, Sizing, VERIFICATION, Variants, Verification,
+    table,
 };
 use crate::data::ValueRange;
 use crate::data::atomic;
@@ -138,12 +139,16 @@ fn pixels(range: ValueRange) -> String {
     format!("def pixels(self, x: Tensor) -> Tensor:\n    return {value}\n")
 }
 
-/// Adds preprocessing, dtype and class names to the class of a network for export. [`torchscript`] has an example.
+/// Adds preprocessing, the encoder of tables, dtype and class names to the class of a network for export. [`torchscript`] has an example.
 pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) -> impl Fn(Class) -> Class {
     |class| {
         let class =
             class.child("preprocess", preprocessing.script(metadata.input.decoding)).int(DTYPE, FLOAT32);
-        class.strings("classes", &metadata.classes)
+        let class = class.strings("classes", &metadata.classes);
+        match &metadata.input.table {
+            Some(layout) => class.child(table::ENCODER, table::encoder(layout, preprocessing.fill.is_some())),
+            None => class,
+        }
     }
 }
 
@@ -159,7 +164,12 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 ///   whether it is above the threshold, bool (N); only with `ood`. `energy(x)` is the same as the former for energies;
 /// - `features(x)` returns the inputs of the last layer, (N, width); only if the last layer is known;
 /// - `class_names()` returns the attribute `classes`;
-/// - `pixels(x)` converts decoded images, 0 to 255, to raw values; only for models of images, which take any image size.
+/// - `pixels(x)` converts decoded images, 0 to 255, to raw values; only for models of images, which take any image size;
+/// - `encode_table(rows)` converts the raw cells of a table, `List[List[str]]` with the columns of `column_names()`, to raw values,
+///   float32 (N, features), and `predict_table(rows)` is `predict` of them. `encode_columns(numbers, texts)` and
+///   `predict_columns(numbers, texts)` take the columns of `numeric_column_names()` as a tensor (N, columns), NaN where missing,
+///   and those of `text_column_names()` as texts. Only for models of tables. A cell that cannot be read is an exception, which
+///   names row and column, both from 1. The marks of [`MISSING_MARKS`](crate::data::cell::MISSING_MARKS) are missing values.
 ///
 /// The extra files are `metadata.json` and `verification.json`, the latter with raw `samples`, (N, …), and their logits.
 ///
@@ -193,6 +203,9 @@ pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, pa
     }
     if let (Sizing::CenterCrop, Some(range)) = (metadata.input.sizing, metadata.input.value_range) {
         module.define(&pixels(range))?;
+    }
+    if metadata.input.table.is_some() && module.child(table::ENCODER)?.is_some() {
+        module.define(table::METHODS)?;
     }
     module.set_training(false)?;
     let verification = Verification::of(&module, samples, Device::Cpu, Dtype::F32)?;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
 use super::torchscript::{self, DTYPE};
-use super::{ExportFormat, ExportedModel, VERIFICATION, Verification};
+use super::{ExportFormat, ExportedModel, VERIFICATION, Verification, table};
 use crate::error::{Error, Result};
 use crate::model::script;
 use crate::options::device;
@@ -227,6 +227,9 @@ fn kept(module: &Module) -> Result<Vec<&'static str>> {
     const METHODS: [&str; 8] =
         ["predict", "predict_set", "energy", "ood_score", "is_ood", "features", "class_names", "pixels"];
     let known = module.methods()?;
-    let methods = METHODS.into_iter().filter(|name| known.iter().any(|method| method == name));
+    let methods = METHODS
+        .into_iter()
+        .chain(table::METHOD_NAMES)
+        .filter(|name| known.iter().any(|method| method == name));
     Ok(methods.chain(["classes"]).collect())
 }

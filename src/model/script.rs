@@ -134,6 +134,8 @@ pub struct Class {
     tensors: Vec<(String, Tensor, Role)>,
     strings: Vec<(&'static str, Vec<String>)>,
     ints: Vec<(&'static str, i64)>,
+    int_lists: Vec<(&'static str, Vec<i64>)>,
+    indexes: Vec<(&'static str, Vec<Vec<String>>)>,
     children: Vec<(String, Class)>,
     existing: Vec<(&'static str, String)>,
     cells: Vec<(String, [Tensor; 4])>,
@@ -158,6 +160,8 @@ impl Class {
             tensors: Vec::new(),
             strings: Vec::new(),
             ints: Vec::new(),
+            int_lists: Vec::new(),
+            indexes: Vec::new(),
             children: Vec::new(),
             existing: Vec::new(),
             cells: Vec::new(),
@@ -190,6 +194,18 @@ impl Class {
     /// Adds an attribute of type `int`.
     pub fn int(mut self, name: &'static str, value: i64) -> Self {
         self.ints.push((name, value));
+        self
+    }
+
+    /// Adds an attribute of type `List[int]`.
+    pub fn int_list(mut self, name: &'static str, values: Vec<i64>) -> Self {
+        self.int_lists.push((name, values));
+        self
+    }
+
+    /// Adds an attribute of type `List[Dict[str, int]]`: for each list, the index of each of its texts.
+    pub fn indexes(mut self, name: &'static str, lists: Vec<Vec<String>>) -> Self {
+        self.indexes.push((name, lists));
         self
     }
 
@@ -296,6 +312,12 @@ impl Class {
         for (name, value) in &self.ints {
             values.put_int(&format!("{prefix}{name}"), *value)?;
         }
+        for (name, list) in &self.int_lists {
+            values.put_ints(&format!("{prefix}{name}"), list)?;
+        }
+        for (name, lists) in &self.indexes {
+            values.put_indexes(&format!("{prefix}{name}"), lists)?;
+        }
         self.children.iter().try_for_each(|(name, child)| child.collect(&format!("{prefix}{name}."), values))
     }
 }
@@ -341,6 +363,8 @@ fn body(class: &Class, children: &[(&str, String)]) -> String {
     text += "  training : bool\n";
     class.strings.iter().for_each(|(name, _)| text += &format!("  {name} : List[str]\n"));
     class.ints.iter().for_each(|(name, _)| text += &format!("  {name} : int\n"));
+    class.int_lists.iter().for_each(|(name, _)| text += &format!("  {name} : List[int]\n"));
+    class.indexes.iter().for_each(|(name, _)| text += &format!("  {name} : List[Dict[str, int]]\n"));
     for (name, of) in children {
         text += &match name.starts_with(|first: char| first.is_ascii_digit()) {
             true => format!("  __annotations__[\"{name}\"] = {of}\n"),

@@ -69,9 +69,11 @@ fn the_book_shows_every_example() {
         "cpp/classify.cpp",
         "cpp/CMakeLists.txt",
         "cpp/classify_pt2.cpp",
+        "cpp/classify_table.cpp",
         "python/classify.py",
         "python/classify_onnx.py",
         "python/classify_pt2.py",
+        "python/classify_table.py",
         "rust/classify.rs",
         "rust/classify_pt2.rs",
     ] {

@@ -6,5 +6,6 @@ mod pt2;
 mod python;
 #[path = "../support/mod.rs"]
 mod support;
+mod tables;
 mod tasks;
 mod variants;

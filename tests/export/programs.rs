@@ -62,13 +62,13 @@ fn check_program(program: &Path, trained: &Prepared, model: &Path) {
 }
 
 /// The command in docs/export.md that starts with this.
-fn shown_command(start: &str) -> String {
+pub fn shown_command(start: &str) -> String {
     let page = std::fs::read_to_string(root().join("docs/export.md")).unwrap();
     let found = page.lines().find(|line| line.starts_with(start));
     found.unwrap_or_else(|| panic!("docs/export.md shows no `{start}`")).to_string()
 }
 
-fn bash(command: &str) {
+pub fn bash(command: &str) {
     let output = Command::new("bash").args(["-c", command]).current_dir(root()).output().unwrap();
     let remedy = "if png.h is missing, install libpng (Debian, Ubuntu: apt install libpng-dev)";
     assert!(output.status.success(), "{remedy}:\n{}", stderr(&output));
@@ -119,7 +119,13 @@ fn a_rust_program_computes_the_logits_of_the_training_process() {
 
 #[test]
 fn the_examples_are_short() {
-    for example in ["cpp/classify.cpp", "rust/classify.rs", "python/classify.py"] {
+    for example in [
+        "cpp/classify.cpp",
+        "cpp/classify_table.cpp",
+        "rust/classify.rs",
+        "python/classify.py",
+        "python/classify_table.py",
+    ] {
         let source = std::fs::read_to_string(root().join("examples").join(example)).unwrap();
         assert!(source.lines().count() < 60, "{example}");
     }

@@ -8,6 +8,7 @@ pub mod coverage;
 pub mod http;
 pub mod hub;
 pub mod job;
+pub mod mixed;
 #[allow(dead_code, reason = "every program of tests uses a part of it")]
 pub mod mlflow;
 pub mod onnx;

@@ -133,6 +133,13 @@ pub(crate) mod bridge {
         fn put_tensor(self: Pin<&mut Values>, name: &str, tensor: &Tensor) -> Result<()>;
         fn put_strings(self: Pin<&mut Values>, name: &str, strings: Vec<String>) -> Result<()>;
         fn put_int(self: Pin<&mut Values>, name: &str, value: i64) -> Result<()>;
+        fn put_ints(self: Pin<&mut Values>, name: &str, values: &[i64]) -> Result<()>;
+        fn put_indexes(
+            self: Pin<&mut Values>,
+            name: &str,
+            texts: Vec<String>,
+            lengths: &[usize],
+        ) -> Result<()>;
 
         type ModelFile;
         fn open_model_file(descriptor: i32) -> Result<UniquePtr<ModelFile>>;
@@ -166,6 +173,14 @@ pub(crate) mod bridge {
         fn set_training(self: Pin<&mut ScriptModule>, training: bool) -> Result<()>;
         fn state(self: &ScriptModule, tensors: Pin<&mut Values>) -> Result<Vec<String>>;
         fn call(self: &ScriptModule, method: &str, input: &Tensor, results: Pin<&mut Values>) -> Result<()>;
+        fn call_with_cells(
+            self: &ScriptModule,
+            method: &str,
+            input: &Tensor,
+            cells: Vec<String>,
+            lengths: &[usize],
+            results: Pin<&mut Values>,
+        ) -> Result<()>;
         fn call_with_intermediates(
             self: &ScriptModule,
             method: &str,

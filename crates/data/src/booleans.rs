@@ -1,7 +1,7 @@
 //! Boolean cells of tables.
 
 /// The spellings of true and false, in lower case.
-const SPELLINGS: [(&str, &str); 6] =
+pub const SPELLINGS: [(&str, &str); 6] =
     [("true", "false"), ("yes", "no"), ("on", "off"), ("t", "f"), ("y", "n"), ("1", "0")];
 
 /// Parses a boolean in any spelling, ignoring case: `true`, `yes`, `on`, `t`, `y`, `1` and their opposites.

@@ -150,6 +150,15 @@ impl ColumnKind {
         }
     }
 
+    /// Whether the model was trained with categories or items that it does not know.
+    pub fn knows_unknown(&self) -> bool {
+        match self {
+            ColumnKind::Category { unknown, .. } | ColumnKind::Code { unknown, .. } => *unknown,
+            ColumnKind::List { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The name of the type, as in a schema.
     pub fn name(&self) -> &'static str {
         match self {

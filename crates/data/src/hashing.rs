@@ -5,11 +5,12 @@
 pub const FEATURES: usize = 256;
 
 /// The length of parts of words, in bytes.
-const PART: usize = 4;
+pub const PART: usize = 4;
 
 /// The modulus of hashes, a prime, so that products fit in 64 bits.
-const MODULUS: u64 = (1 << 31) - 1;
-const MULTIPLIER: u64 = 1_000_003;
+pub const MODULUS: u64 = (1 << 31) - 1;
+/// The factor of hashes.
+pub const MULTIPLIER: u64 = 1_000_003;
 
 /// The hashed features of a text, of Euclidean length 1, or zeros for a text without words.
 ///

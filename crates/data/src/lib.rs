@@ -3,7 +3,7 @@
 pub mod atomic;
 pub mod audit;
 pub mod booleans;
-mod cell;
+pub mod cell;
 pub mod column;
 pub mod column_choice;
 mod dataset;

@@ -46,10 +46,13 @@ pub enum DateOrder {
 }
 
 /// Currency symbols and codes that are recognized before or after a number.
-const CURRENCIES: [&str; 20] = [
+pub const CURRENCIES: [&str; 20] = [
     "US$", "R$", "$", "€", "£", "¥", "₹", "₩", "₽", "₺", "₪", "₴", "USD", "EUR", "GBP", "JPY", "CHF", "CNY",
     "INR", "CAD",
 ];
+
+/// Separators of thousands in both notations.
+pub const THOUSANDS: [char; 6] = [' ', '\u{a0}', '\u{2009}', '\u{202f}', '\'', '’'];
 
 impl DateOrder {
     /// The name, as in a schema.
@@ -58,6 +61,15 @@ impl DateOrder {
             DateOrder::YearFirst => "year-first",
             DateOrder::DayFirst => "day-first",
             DateOrder::MonthFirst => "month-first",
+        }
+    }
+
+    /// A date in this order, for messages.
+    pub fn example(self) -> &'static str {
+        match self {
+            DateOrder::YearFirst => "2020-12-31",
+            DateOrder::DayFirst => "31/12/2020",
+            DateOrder::MonthFirst => "12/31/2020",
         }
     }
 }
@@ -130,8 +142,7 @@ fn to_plain(text: &str, decimal: Decimal) -> Option<String> {
     if !has_digit || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let separates =
-        |c: char| c == other || matches!(c, ' ' | '\u{a0}' | '\u{2009}' | '\u{202f}' | '\'' | '’');
+    let separates = |c: char| c == other || THOUSANDS.contains(&c);
     let mut number = match whole.find(separates) {
         Some(at) => join_groups(whole, whole[at..].chars().next()?)?,
         None if whole.bytes().all(|byte| byte.is_ascii_digit()) => whole.to_string(),

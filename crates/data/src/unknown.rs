@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use cresset_options::choices;
 
-use crate::error::quoted;
+use crate::column::{ColumnKind, shown_category};
+use crate::error::{excerpt, quoted};
 
 /// A cell whose text does not occur in its column of the training set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +67,22 @@ impl UnknownCounts {
             shown.join(", ")
         ))
     }
+}
+
+/// The end of the error for an unknown category or item: the known ones, and a remedy.
+pub fn known_categories(kind: &ColumnKind) -> String {
+    const SHOWN: usize = 10;
+    let (known, is_trained): (&[String], bool) = match kind {
+        ColumnKind::Category { categories, unknown } | ColumnKind::Code { categories, unknown } => {
+            (categories, *unknown)
+        }
+        ColumnKind::Ordinal { categories: known } | ColumnKind::List { items: known, .. } => (known, true),
+        _ => (&[], true),
+    };
+    let names: Vec<_> = known.iter().take(SHOWN).map(|category| excerpt(shown_category(category))).collect();
+    let more = if known.len() > SHOWN { ", …" } else { "" };
+    let remedy = if is_trained { "" } else { "; retrain the model to support unknown categories" };
+    format!("known categories are {}{more}{remedy}", names.join(", "))
 }
 
 choices! {

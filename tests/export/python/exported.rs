@@ -9,6 +9,7 @@ use cresset::train::Silent;
 
 use super::python;
 use crate::programs::native_logits_of;
+use crate::support::mixed::{mixed_run, unusual_rows, write_rows};
 use crate::support::targets::{predicted, prices_run, tags_run};
 use crate::support::{self, largest_difference, logits_of, succeed, text};
 use crate::tasks::{Inputs, prices, tags};
@@ -238,6 +239,47 @@ weights = {name: value for name, value in model.state_dict().items() if name.sta
 linear.load_state_dict(weights, strict=True)
 "#;
     python(&["-c", script, text(&run.join("model.pt"))]);
+}
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
+fn python_classifies_raw_cells() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = mixed_run(folder.path(), &["--recipe", "none"]);
+    let rows = unusual_rows();
+    let table = write_rows(folder.path(), &rows);
+    let frozen = folder.path().join("frozen.pt");
+    succeed(["export", text(&run), "--freeze", "--output", text(&frozen)]);
+    for file in [run.join("model.pt"), frozen] {
+        let printed = python(&["examples/python/classify_table.py", text(&file), text(&table)]);
+        let lines = predicted(&file, &table);
+        for (shown, line) in printed.lines().zip(&lines) {
+            let (class, probability) = shown.rsplit_once(' ').unwrap();
+            assert_eq!(line["predictions"][0]["class"], *class);
+            let expected = line["probabilities"][class].as_f64().unwrap();
+            assert!((probability.parse::<f64>().unwrap() - expected).abs() < 1e-5, "{shown}: {line}");
+        }
+        assert_eq!(printed.lines().count(), rows.len());
+    }
+    let script = r#"
+import csv, sys, torch
+model = torch.jit.load(sys.argv[1])
+names = ["size", "price", "share", "color", "city", "grade", "paid", "at", "tags", "note"]
+assert model.column_names() == names and model.numeric_column_names() == names[:3] and model.text_column_names() == names[3:]
+rows = [[row[name] for name in names] for row in csv.DictReader(open(sys.argv[2], newline=""))]
+expected = model.encode_table(rows)
+found = model.encode_columns(expected[:, :3].double(), [row[3:] for row in rows])
+assert torch.equal(found.nan_to_num(7.5), expected.nan_to_num(7.5)) and found.dtype == torch.float32
+assert torch.equal(model.predict_columns(expected[:, :3], [row[3:] for row in rows])[1], model.predict(expected)[1])
+assert model.predict_table([])[1].shape == (0, 2)
+rows[1][6] = "maybe"
+try:
+    model.predict_table(rows)
+    raise SystemExit("a cell that is no boolean was accepted")
+except Exception as error:
+    assert "row 2, column 7 (paid): `maybe` is not a boolean" in str(error), error
+"#;
+    python(&["-c", script, text(&run.join("model.pt")), text(&table)]);
 }
 
 #[test]

@@ -70,6 +70,16 @@ void each_of_state(const torch::jit::Module& module, const std::string& prefix, 
   for (const auto& child : module.named_children()) each_of_state(child.value, prefix + child.name + ".", visit);
 }
 
+// Tensors are named "0", "1", … in the order of the tuple.
+void put_results(const c10::IValue& result, Values& results) {
+  if (!result.isTuple()) {
+    results.by_name["0"] = result.toTensor();
+    return;
+  }
+  const auto& elements = result.toTupleRef().elements();
+  for (size_t i = 0; i < elements.size(); ++i) results.by_name[std::to_string(i)] = elements[i].toTensor();
+}
+
 bool has_calls(torch::jit::Block* block) {
   for (auto* node : block->nodes()) {
     if (node->kind() == c10::prim::CallMethod) return true;
@@ -104,6 +114,23 @@ void Values::put_strings(rust::Str name, rust::Vec<rust::String> strings) {
 }
 
 void Values::put_int(rust::Str name, int64_t value) { by_name[text(name)] = value; }
+
+void Values::put_ints(rust::Str name, rust::Slice<const int64_t> values) {
+  c10::List<int64_t> list;
+  for (const auto value : values) list.push_back(value);
+  by_name[text(name)] = list;
+}
+
+void Values::put_indexes(rust::Str name, rust::Vec<rust::String> texts, rust::Slice<const size_t> lengths) {
+  c10::List<c10::Dict<std::string, int64_t>> list;
+  size_t next = 0;
+  for (const auto length : lengths) {
+    c10::Dict<std::string, int64_t> index;
+    for (size_t i = 0; i < length; ++i) index.insert(std::string(texts[next++]), i);
+    list.push_back(index);
+  }
+  by_name[text(name)] = list;
+}
 
 rust::Vec<rust::String> Values::names() const {
   rust::Vec<rust::String> names;
@@ -161,13 +188,22 @@ rust::Vec<rust::String> ScriptModule::state(Values& tensors) const {
 }
 
 void ScriptModule::call(rust::Str method, const at::Tensor& input, Values& results) const {
-  auto result = module_.get_method(text(method))({input});
-  if (!result.isTuple()) {
-    results.by_name["0"] = result.toTensor();
-    return;
+  put_results(module_.get_method(text(method))({input}), results);
+}
+
+void ScriptModule::call_with_cells(rust::Str method, const at::Tensor& input, rust::Vec<rust::String> cells,
+                                   rust::Slice<const size_t> lengths, Values& results) const {
+  c10::List<c10::List<std::string>> rows;
+  size_t next = 0;
+  for (const auto length : lengths) {
+    c10::List<std::string> row;
+    for (size_t i = 0; i < length; ++i) row.push_back(std::string(cells[next++]));
+    rows.push_back(row);
   }
-  const auto& elements = result.toTupleRef().elements();
-  for (size_t i = 0; i < elements.size(); ++i) results.by_name[std::to_string(i)] = elements[i].toTensor();
+  std::vector<c10::IValue> arguments;
+  if (input.defined()) arguments.push_back(input);
+  arguments.push_back(rows);
+  put_results(module_.get_method(text(method))(arguments), results);
 }
 
 void ScriptModule::call_with_intermediates(rust::Str method, const at::Tensor& input, Values& results) const {

@@ -18,6 +18,9 @@ class Values {
   void put_tensor(rust::Str name, const at::Tensor& tensor);
   void put_strings(rust::Str name, rust::Vec<rust::String> strings);
   void put_int(rust::Str name, int64_t value);
+  void put_ints(rust::Str name, rust::Slice<const int64_t> values);
+  // Dictionaries from texts to their indexes, each of the next `lengths[i]` texts.
+  void put_indexes(rust::Str name, rust::Vec<rust::String> texts, rust::Slice<const size_t> lengths);
   rust::Vec<rust::String> names() const;
   std::unique_ptr<at::Tensor> take_tensor(rust::Str name);
 
@@ -33,6 +36,9 @@ class ScriptModule {
   rust::Vec<rust::String> state(Values& tensors) const;
   // Results are named "0", "1", … in the order in which the method returns them.
   void call(rust::Str method, const at::Tensor& input, Values& results) const;
+  // Calls a method that takes the rows of a table, each of the next `lengths[i]` cells, after `input` unless that is undefined.
+  void call_with_cells(rust::Str method, const at::Tensor& input, rust::Vec<rust::String> cells,
+                       rust::Slice<const size_t> lengths, Values& results) const;
   // Calls a method and keeps all intermediate results, named "0", "1", … in order of computation; the last one is the
   // method's result.
   void call_with_intermediates(rust::Str method, const at::Tensor& input, Values& results) const;

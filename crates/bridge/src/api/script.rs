@@ -32,6 +32,17 @@ impl Values {
         Ok(self.0.pin_mut().put_int(name, value)?)
     }
 
+    /// Sets the attribute `name`, of type `List[int]`.
+    pub fn put_ints(&mut self, name: &str, values: &[i64]) -> Result<()> {
+        Ok(self.0.pin_mut().put_ints(name, values)?)
+    }
+
+    /// Sets the attribute `name`, of type `List[Dict[str, int]]`: the index of each text in its list.
+    pub fn put_indexes(&mut self, name: &str, lists: &[Vec<String>]) -> Result<()> {
+        let (texts, lengths) = flattened(lists);
+        Ok(self.0.pin_mut().put_indexes(name, texts, &lengths)?)
+    }
+
     pub(crate) fn into_tensors(self) -> Result<Vec<(String, Tensor)>> {
         let names = self.0.names();
         self.take(names)
@@ -53,6 +64,11 @@ impl Values {
     pub(crate) fn inner_mut(&mut self) -> std::pin::Pin<&mut ffi::Values> {
         self.0.pin_mut()
     }
+}
+
+/// The texts of all lists, and the lengths of the lists.
+fn flattened(lists: &[Vec<String>]) -> (Vec<String>, Vec<usize>) {
+    (lists.concat(), lists.iter().map(Vec::len).collect())
 }
 
 impl Default for Values {
@@ -115,6 +131,22 @@ impl Module {
     pub fn call(&self, method: &str, input: &Tensor) -> Result<Vec<Tensor>> {
         let mut results = Values::new();
         self.0.call(method, lend(input), results.0.pin_mut())?;
+        Ok(results.into_tensors()?.into_iter().map(|(_, tensor)| tensor).collect())
+    }
+
+    /// Calls `method`, which takes the rows of a table, `List[List[str]]`, after the tensor `input`, if there is one. Returns the
+    /// same as [`Module::call`].
+    pub fn call_with_cells(
+        &self,
+        method: &str,
+        input: Option<&Tensor>,
+        rows: &[Vec<String>],
+    ) -> Result<Vec<Tensor>> {
+        let mut results = Values::new();
+        let (cells, lengths) = flattened(rows);
+        let undefined = Tensor::new();
+        let input = lend(input.unwrap_or(&undefined));
+        self.0.call_with_cells(method, input, cells, &lengths, results.0.pin_mut())?;
         Ok(results.into_tensors()?.into_iter().map(|(_, tensor)| tensor).collect())
     }
 
@@ -261,6 +293,38 @@ class Scale(Module):
         let x = Tensor::from_slice(&[1f32, 2.]);
         assert_eq!(Vec::<f32>::try_from(&module.call("forward", &x).unwrap()[0]).unwrap(), [3., 6.]);
         assert_eq!(module.call("both", &x).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn cells_are_looked_up_in_dictionaries() {
+        const LOOKUP: &str = r#"
+class Lookup(Module):
+  __parameters__ = []
+  __buffers__ = []
+  training : bool
+  indexes : List[Dict[str, int]]
+  factors : List[int]
+  def of(self: __torch__.Lookup, x: Tensor, rows: List[List[str]]) -> Tensor:
+    found = annotate(List[int], [])
+    for row in rows:
+      for column in range(len(row)):
+        found.append(self.indexes[column][row[column]] * self.factors[column])
+    return torch.add(x, torch.tensor(found))
+  def count(self: __torch__.Lookup, rows: List[List[str]]) -> Tensor:
+    return torch.tensor(len(rows))
+"#;
+        let lists = [&["a", "b"][..], &["c", "é", "a"]]
+            .map(|list| list.iter().map(|text| text.to_string()).collect());
+        let mut values = Values::new();
+        values.put_indexes("indexes", &lists).unwrap();
+        values.put_ints("factors", &[1, 10]).unwrap();
+        let lookup = Module::from_source(LOOKUP, "__torch__.Lookup", &values).unwrap();
+        let rows = [["b", "a"], ["a", "é"]].map(|row| row.map(String::from).to_vec());
+        let found = lookup.call_with_cells("of", Some(&Tensor::from(1i64)), &rows).unwrap();
+        assert_eq!(Vec::<i64>::try_from(&found[0]).unwrap(), [2, 21, 1, 11]);
+        assert_eq!(lookup.call_with_cells("count", None, &rows).unwrap()[0].int64_value(&[]), 2);
+        let unknown = lookup.call_with_cells("of", Some(&Tensor::from(1i64)), &[vec!["z".into()]]);
+        assert!(unknown.unwrap_err().0.contains('z'));
     }
 
     #[test]

@@ -236,14 +236,8 @@ fn order(notation: &Notation) -> DateOrder {
 
 /// Parses a date of a column in days since 1970-01-01. Dates in ISO 8601 are accepted in any column.
 fn date(text: &str, order: DateOrder) -> Result<f64, String> {
-    days(text, order).or_else(|| days(text, DateOrder::YearFirst)).ok_or_else(|| {
-        let example = match order {
-            DateOrder::YearFirst => "2020-12-31",
-            DateOrder::DayFirst => "31/12/2020",
-            DateOrder::MonthFirst => "12/31/2020",
-        };
-        format!("{} is not a date such as {example}", quoted(text))
-    })
+    let problem = || format!("{} is not a date such as {}", quoted(text), order.example());
+    days(text, order).or_else(|| days(text, DateOrder::YearFirst)).ok_or_else(problem)
 }
 
 /// Whether a cell is a number, in any notation.

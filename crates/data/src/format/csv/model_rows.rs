@@ -14,9 +14,9 @@ use super::parallel::parse;
 use super::parse::Parsed;
 use super::rows::{Row, for_each_row, text_of};
 use crate::Table;
-use crate::column::{ColumnKind, TableLayout, shown_category};
-use crate::error::{Error, Location, Result, excerpt, quoted};
-use crate::unknown::{UnknownCategory, UnknownCounts, UnknownPolicy};
+use crate::column::{ColumnKind, TableLayout};
+use crate::error::{Error, Location, Result, quoted};
+use crate::unknown::{UnknownCategory, UnknownCounts, UnknownPolicy, known_categories};
 
 /// How missing values and unknown categories are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -347,35 +347,11 @@ impl Check<'_> {
     }
 
     fn allows_unknown(&self, kind: &ColumnKind) -> bool {
-        let is_trained = match kind {
-            ColumnKind::Category { unknown, .. } | ColumnKind::Code { unknown, .. } => *unknown,
-            ColumnKind::List { .. } => true,
-            _ => false,
-        };
-        is_trained && self.allowed.unknown == UnknownPolicy::Allow
+        kind.knows_unknown() && self.allowed.unknown == UnknownPolicy::Allow
     }
 
     /// The error for an unknown category.
     fn refusal(&self, kind: &ColumnKind, text: &str) -> String {
-        let (known, is_trained) = match kind {
-            ColumnKind::Category { categories, unknown } | ColumnKind::Code { categories, unknown } => {
-                (categories, *unknown)
-            }
-            ColumnKind::Ordinal { categories } => (categories, true),
-            ColumnKind::List { items, .. } => (items, true),
-            _ => unreachable!("columns of this type have no categories"),
-        };
-        let names: Vec<_> =
-            known.iter().take(SHOWN).map(|category| excerpt(shown_category(category))).collect();
-        let more = if known.len() > SHOWN { ", …" } else { "" };
-        let remedy = if is_trained { "" } else { "; retrain the model to support unknown categories" };
-        format!(
-            "unknown category {} in this column; known categories are {}{more}{remedy}",
-            quoted(text),
-            names.join(", ")
-        )
+        format!("unknown category {} in this column; {}", quoted(text), known_categories(kind))
     }
 }
-
-/// The maximum number of categories in an error.
-const SHOWN: usize = 10;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder};
 
+use crate::cell::ZERO_WIDTH;
 use crate::error::{Error, Location, Result};
 
 /// A row of a table.
@@ -92,9 +93,7 @@ pub fn trim(cell: &[u8]) -> &[u8] {
     if is_ascii(cell.first()) && is_ascii(cell.last()) {
         return cell;
     }
-    let is_blank = |c: char| {
-        c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{180e}')
-    };
+    let is_blank = |c: char| c.is_whitespace() || ZERO_WIDTH.contains(&c);
     std::str::from_utf8(cell).map_or(cell, |text| text.trim_matches(is_blank).as_bytes())
 }
 
