@@ -45,7 +45,7 @@ options! {
     /// assert!(config.to_toml().contains("epochs = 30"));
     /// ```
     pub struct Config {
-        /// Built-in dataset (`digits`), or a file or folder of labelled examples
+        /// Built-in dataset (`digits`), a file or folder of labelled examples, or a pattern of tables (`'part-*.csv'`)
         pub data: String = option("NAME|PATH").default("digits").not_empty().heading(DATA).essential(),
 
         /// How the data is read.

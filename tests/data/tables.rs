@@ -116,6 +116,42 @@ fn texts_missing_values_tabs_gzip_and_a_label_by_name_work_together_and_predict_
 }
 
 #[test]
+fn the_files_of_a_pattern_are_one_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = mixed_table();
+    let (header, rows) = whole.split_once('\n').unwrap();
+    let rows: Vec<_> = rows.lines().collect();
+    let part = |name: &str, rows: &[&str]| {
+        let text = format!("{header}\n{}\n", rows.join("\n"));
+        std::fs::write(folder.path().join(name), &text).unwrap();
+        text
+    };
+    let texts = [part("shop-1.tsv", &rows[..30]), part("shop-2.tsv", &rows[30..])];
+    let (run, pattern) = (folder.path().join("run"), folder.path().join("shop-*.tsv"));
+    let options = ["--label", "bought", "--group", "id", "--epochs", "2"];
+    succeed(["train", "--data", text(&pattern), "--out", text(&run)].iter().chain(&options));
+    let metadata = metadata(&run);
+    assert_eq!(metadata.data_sha256, cresset::data::sha256(texts.concat().as_bytes()));
+    assert_eq!(
+        (metadata.metrics.train_rows + metadata.metrics.validation_rows, &*metadata.data_file),
+        (200, "shop-*.tsv")
+    );
+    let model = run.join("model.pt");
+    let said = succeed(["eval", text(&model), text(&pattern)]);
+    assert!(said.contains("rows                       200"), "{said}");
+
+    let other = texts[1].replacen("color", "colour", 1);
+    std::fs::write(folder.path().join("shop-2.tsv"), other).unwrap();
+    let refused = cresset().args(["train", "--data", text(&pattern), "--label", "bought"]).output().unwrap();
+    let said = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("shop-2.tsv, line 1: the header differs") && said.contains("column 3 is `colour`"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_missing_number_is_a_value_of_its_own_in_training_and_in_the_exported_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lacking.csv");

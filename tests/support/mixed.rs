@@ -21,7 +21,7 @@ fn cells(row: usize) -> Vec<String> {
         ["red", "blue", "grün"][row % 3].to_string(),
         format!("city {}", row % 90),
         ["low", "middle", "high"][(row / 3) % 3].to_string(),
-        if row % 5 == 0 { "" } else { ["yes", "No"][row % 2] }.to_string(),
+        if row.is_multiple_of(5) { "" } else { ["yes", "No"][row % 2] }.to_string(),
         format!("{}/{}/2023 {:02}:30", 13 + row % 15, 1 + row % 12, row % 24),
         ["new", "new|sale", "used", "used|sale"][(row / 2) % 4].to_string(),
         format!("{} {row}", note.join(" ")),
@@ -31,7 +31,7 @@ fn cells(row: usize) -> Vec<String> {
 /// A table with all kinds of columns, and a label that depends on some of them; and a schema for the ordinal column.
 pub fn write_mixed(folder: &Path) -> (PathBuf, PathBuf) {
     let line = |row: usize| {
-        let label = if row % 3 == 0 || (row * 37) % 101 > 70 { "buy" } else { "sell" };
+        let label = if row.is_multiple_of(3) || (row * 37) % 101 > 70 { "buy" } else { "sell" };
         format!("{},{label}\n", cells(row).join(","))
     };
     let header = format!("{},note,label\n", COLUMNS.join(","));
@@ -71,7 +71,7 @@ pub fn unusual_rows() -> Vec<Vec<String>> {
         ["", "(5.5)", "0.3", "pink", "city 999", "NA", "?", "2023-02-28T23:59:59.5+02:00", "sale|other", ""],
         [" -7e-2\t", "-$3", "9%", "grün", "null", "high", "TRUE", "", "", "Café, dog & FOX; brown!"],
         [
-            "16777217",
+            "10.250001",
             "1,234,567.891",
             "-1.5%",
             "",

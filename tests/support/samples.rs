@@ -150,6 +150,12 @@ pub fn all(folder: &Path) {
 
     let flowers = std::fs::read_to_string(root().join("data/iris.csv")).unwrap();
     std::fs::write(folder.join("flowers.csv"), &flowers).unwrap();
+    let (header, rows) = flowers.split_once('\n').unwrap();
+    let rows: Vec<_> = rows.lines().collect();
+    for (month, rows) in (1..).zip(rows.chunks(rows.len().div_ceil(2))) {
+        let part = format!("{header}\n{}\n", rows.join("\n"));
+        std::fs::write(folder.join(format!("flowers-{month:02}.csv")), part).unwrap();
+    }
     std::fs::rename(super::unlabelled_digits(folder, 5), folder.join("rows.csv")).unwrap();
     let measures = flowers.lines().take(6).map(|line| line.rsplit_once(',').unwrap().0.to_string() + "\n");
     std::fs::write(folder.join("new-flowers.csv"), measures.collect::<String>()).unwrap();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::terminal;
+use crate::{table_files, terminal};
 pub use cresset_options::text::{did_you_mean, excerpt, nearest, quoted};
 
 /// The result of this crate's functions.
@@ -85,9 +85,10 @@ impl Location {
         self.line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"))
     }
 
-    /// The location of a line.
+    /// The location of a line. The path may be a pattern, of one of whose files the line is.
     pub fn line(path: &Path, line: u64) -> Self {
-        Location { line: Some(line), ..path.into() }
+        let (file, line) = table_files::place(path, line);
+        Location { line: Some(line), ..file.as_path().into() }
     }
 
     /// The location of an example in a file without lines, by its index from 0.

@@ -6,6 +6,7 @@ pub mod booleans;
 pub mod cell;
 pub mod column;
 pub mod column_choice;
+mod compression;
 mod dataset;
 pub mod dates;
 pub mod error;
@@ -27,6 +28,7 @@ pub mod room;
 pub mod schema;
 mod split;
 mod table;
+pub mod table_files;
 mod target_summary;
 mod targets;
 mod task;
@@ -84,7 +86,8 @@ pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
         None => PathBuf::from(source),
     };
     // If the path is not accessible, the reader reports the reason.
-    if matches!(path.try_exists(), Ok(false)) && !format::webdataset::is_pattern(&path) {
+    let is_missing = || matches!(path.try_exists(), Ok(false)) && table_files::files(&path).is_empty();
+    if !format::webdataset::is_pattern(&path) && is_missing() {
         let hosted = HOSTED.iter().map(|dataset| dataset.name);
         let known: Vec<_> = builtin::DATASETS.iter().map(|dataset| dataset.name).chain(hosted).collect();
         let hint = did_you_mean(source, known.iter().copied()).unwrap_or_default();

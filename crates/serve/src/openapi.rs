@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use cresset::data::column::{Column, ColumnKind};
-use cresset::data::image::Channels;
 use cresset::evaluate::ood::OodScore;
 use cresset::export::Metadata;
 use cresset::model::Outputs;

@@ -45,7 +45,7 @@ pub(super) const METHODS: &str = r#"
       return text
     return self.stripped(text, True, True, " \t\n\f\v", self.blanks)
   def quoted(self: {class}, text: str) -> str:
-    shown = " ".join(text.splitlines())
+    shown = text.replace("\n", " ")
     if len(shown) <= 60:
       return "`" + shown + "`"
     end = 60

@@ -33,6 +33,8 @@ fn index(order: DateOrder) -> i64 {
 
 const DATE: Methods = Methods { name: "date", source: METHODS };
 
+/// `days(text, order)` is the number of days since 1970-01-01 of a date with an optional time, or NaN. Of a part of the time, it reads
+/// 17 digits, the precision of a float64.
 const METHODS: &str = r#"
   def date(self: {class}, column: int, text: str, values: List[float], at: int) -> str:
     option = self.options[column]
@@ -131,7 +133,6 @@ const METHODS: &str = r#"
       whole, point, fraction = parts[i].partition(".")
       if not whole.isdigit() or (i < 2 and point != "") or (fraction != "" and not fraction.isdigit()):
         return float("nan")
-      # 17 digits are the precision of a float64.
       digits = (whole + fraction).lstrip("0")
       value = float(int("0" + digits[:17]))
       power = max(len(digits) - 17, 0) - len(fraction)

@@ -17,7 +17,7 @@ use crate::error::{Error, Location, Result, excerpt, quoted};
 use crate::image::{ImageSource, is_image};
 use crate::label_columns::{SEPARATOR, joined};
 use crate::targets::separator;
-use crate::{DataOptions, Dataset, Names, Subset, TaskKind, sha256};
+use crate::{DataOptions, Dataset, Names, Subset, TaskKind, sha256, table_files};
 use image_index::ImageIndex;
 
 /// The format.
@@ -41,6 +41,11 @@ impl Format for ImageList {
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         let images = options.images.as_deref();
+        if !table_files::files(path).is_empty() {
+            let problem =
+                "the files are image lists, which cannot be several; join them, or pass their folder";
+            return Err(Error::data(path, problem));
+        }
         let lists =
             if path.is_dir() { lists_in(path, images) } else { Vec::from_iter(List::detect(path, images)) };
         if lists.is_empty() {
@@ -184,7 +189,8 @@ impl List {
     /// Opens the table at `path` if its first rows contain image file names.
     fn detect(path: &Path, images: Option<&Path>) -> Option<List> {
         let is_json = json_lines::is_json_lines(path);
-        let is_table = is_json || has_extension(path, &["csv", "tsv", "txt", "csv.gz", "tsv.gz"]);
+        let is_table =
+            is_json || has_extension(path, &["csv", "tsv", "txt", "csv.gz", "tsv.gz", "csv.zst", "tsv.zst"]);
         if !path.is_file() || !is_table {
             return None;
         }

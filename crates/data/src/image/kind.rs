@@ -50,9 +50,9 @@ impl Foreign {
 const HEAD: usize = 4096;
 
 /// Extensions of files that are common next to images.
-const COMMON_EXTENSIONS: [&str; 25] = [
+const COMMON_EXTENSIONS: [&str; 26] = [
     "cfg", "csv", "db", "gz", "htm", "html", "ini", "ipynb", "json", "jsonl", "lock", "log", "md", "names",
-    "py", "rst", "sha256", "toml", "tsv", "txt", "xls", "xlsx", "xml", "yaml", "yml",
+    "py", "rst", "sha256", "toml", "tsv", "txt", "xls", "xlsx", "xml", "yaml", "yml", "zst",
 ];
 
 const AVIF: Foreign = Foreign::image("an AVIF image");

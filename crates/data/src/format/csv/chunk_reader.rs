@@ -1,4 +1,4 @@
-//! Reads a table file in chunks, in one pass.
+//! Reads a table in chunks, in one pass: a file, or the files of a pattern one after the other.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -8,9 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::chunks::{Chunk, Chunks};
 use super::converted::{CellType, Converted, convert, first_line, source_of};
-use super::text;
+use super::layout::Layout;
+use super::{files, text};
+use crate::compression::Codec;
 use crate::error::{Error, Location, Result};
-use crate::{hexadecimal, room};
+use crate::{hexadecimal, room, table_files};
 
 /// The chunk size, and the minimum size of the first chunk. Smaller files are not worth more than one thread;
 /// with a quarter of this size, handing over chunks takes a fifth of the time.
@@ -29,27 +31,66 @@ pub(crate) struct ChunkReader {
     chunks: Chunks,
     fingerprint: Fingerprint,
     types: Vec<Option<CellType>>,
+    files: Vec<PathBuf>,
+    /// The index of the file that is read.
+    file: usize,
+    delimiter: Option<u8>,
+    /// The header that the other files must have, too.
+    header: Option<Vec<String>>,
 }
 
 impl ChunkReader {
-    /// Opens a file, decompresses it if it is gzip, and reads its beginning.
+    /// Opens a file, decompresses it if it is gzip or zstd, and reads its beginning.
     ///
     /// # Errors
     /// A file that cannot be read or decompressed, or whose first rows contain NUL bytes.
     pub fn open(path: &Path) -> Result<Self> {
+        let mut files = table_files::files(path);
+        if files.is_empty() {
+            files.push(path.to_path_buf());
+        }
         let fingerprint = Fingerprint::default();
-        let (source, types) = source(path, &fingerprint)?;
-        let chunks = Chunks::new(source, CHUNK_SIZE, text::delimiters(path), first_line(path));
+        let (chunks, types) = chunks(&files, 0, &fingerprint)?;
+        let mut reader = ChunkReader {
+            path: path.to_path_buf(),
+            beginning: None,
+            chunks,
+            fingerprint,
+            types,
+            files,
+            file: 0,
+            delimiter: None,
+            header: None,
+        };
         let beginning = Chunk { first_line: first_line(path), text: Vec::new(), line_ends: 0 };
-        let mut reader =
-            ChunkReader { path: path.to_path_buf(), beginning: None, chunks, fingerprint, types };
         reader.beginning = Some(reader.read_beginning(beginning)?);
         Ok(reader)
     }
 
+    /// The next chunk of the file that is read.
+    fn next_of_file(&mut self) -> Option<Result<Chunk>> {
+        let error = |(line, problem)| Error::data(Location::line(&self.path, line), problem);
+        self.chunks.next().map(|chunk| chunk.map_err(error))
+    }
+
+    /// Opens the next file and reads its first chunk, without the header; `None` after the last file, and for an empty file.
+    fn next_file(&mut self) -> Result<Option<Chunk>> {
+        self.file += 1;
+        (self.chunks, _) = chunks(&self.files, self.file, &self.fingerprint)?;
+        if let Some(delimiter) = self.delimiter {
+            self.chunks.set_delimiter(delimiter);
+        }
+        let Some(chunk) = self.next_of_file() else { return Ok(None) };
+        let mut chunk = chunk?;
+        if let (Some(header), Some(delimiter)) = (&self.header, self.delimiter) {
+            files::remove_header(&self.files, self.file, &mut chunk, delimiter, header)?;
+        }
+        Ok(Some(chunk))
+    }
+
     fn read_beginning(&mut self, mut beginning: Chunk) -> Result<Chunk> {
         let mut min_size = CHUNK_SIZE;
-        for chunk in self.by_ref() {
+        while let Some(chunk) = self.next_of_file() {
             let chunk = chunk?;
             beginning.text.extend(chunk.text);
             beginning.line_ends += chunk.line_ends;
@@ -80,7 +121,19 @@ impl ChunkReader {
 
     /// Sets the delimiter, which determines the meaning of quotation marks.
     pub(crate) fn set_delimiter(&mut self, delimiter: u8) {
+        self.delimiter = Some(delimiter);
         self.chunks.set_delimiter(delimiter);
+    }
+
+    /// Sets the header, which all files must have.
+    pub(crate) fn set_header(&mut self, header: Option<Vec<String>>) {
+        self.header = header;
+    }
+
+    /// Sets delimiter and header.
+    pub(crate) fn set_layout(&mut self, layout: &Layout) {
+        self.set_delimiter(layout.delimiter);
+        self.set_header(layout.header.as_ref().map(|(names, _)| names.clone()));
     }
 
     /// The SHA-256 of the file on disk, complete once all chunks are read.
@@ -96,9 +149,36 @@ impl Iterator for ChunkReader {
         if let Some(beginning) = self.beginning.take() {
             return Some(Ok(beginning));
         }
-        let error = |(line, problem)| Error::data(Location::line(&self.path, line), problem);
-        self.chunks.next().map(|chunk| chunk.map_err(error))
+        loop {
+            if let Some(chunk) = self.next_of_file() {
+                return Some(chunk);
+            }
+            if self.file + 1 == self.files.len() {
+                return None;
+            }
+            match self.next_file() {
+                Ok(Some(chunk)) => return Some(Ok(chunk)),
+                Ok(None) => {}
+                Err(error) => {
+                    // The files after it are not read.
+                    self.files.truncate(self.file + 1);
+                    return Some(Err(error));
+                }
+            }
+        }
     }
+}
+
+/// The chunks of one of the files of a table, and the types of its columns.
+fn chunks(
+    files: &[PathBuf],
+    index: usize,
+    fingerprint: &Fingerprint,
+) -> Result<(Chunks, Vec<Option<CellType>>)> {
+    let path = &files[index];
+    let (source, types) = source(path, fingerprint)?;
+    let first_line = table_files::line_of(index, first_line(path));
+    Ok((Chunks::new(source, CHUNK_SIZE, text::delimiters(path), first_line), types))
 }
 
 fn has_sample(text: &[u8]) -> bool {
@@ -113,7 +193,7 @@ type OpenTable = (Box<dyn Read + Send>, Vec<Option<CellType>>);
 fn source(path: &Path, fingerprint: &Fingerprint) -> Result<OpenTable> {
     let unreadable = |e: io::Error| Error::data(path, format!("cannot read the file: {e}"));
     let mut file = BufReader::new(room::open(path).map_err(unreadable)?);
-    let is_gzip = text::is_gzip(path, file.fill_buf().map_err(unreadable)?);
+    let codec = Codec::of(path, file.fill_buf().map_err(unreadable)?);
     let mut file = HashingReader { file, fingerprint: fingerprint.clone() };
     if let Some(source) = source_of(path) {
         let mut bytes = Vec::new();
@@ -121,12 +201,10 @@ fn source(path: &Path, fingerprint: &Fingerprint) -> Result<OpenTable> {
         let Converted { text, types } = convert(path, source, bytes)?;
         return Ok((Box::new(Cursor::new(text)), types));
     }
-    if !is_gzip {
-        return Ok((Box::new(file), Vec::new()));
-    }
+    let Some(codec) = codec else { return Ok((Box::new(file), Vec::new())) };
     let mut compressed = Vec::new();
     file.read_to_end(&mut compressed).map_err(unreadable)?;
-    Ok((Box::new(Cursor::new(text::decompress(path, &compressed)?)), Vec::new()))
+    Ok((Box::new(Cursor::new(codec.decompress(path, &compressed)?)), Vec::new()))
 }
 
 /// SHA-256 of the bytes read so far.

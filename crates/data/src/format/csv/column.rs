@@ -60,6 +60,18 @@ pub fn first_rows(path: &Path) -> Result<Vec<Vec<String>>> {
     Ok(rows)
 }
 
+/// The header of a table, if its first row begins above `first_line`.
+fn header(reader: &ChunkReader, path: &Path, delimiter: u8, first_line_of_rows: u64) -> Option<Vec<String>> {
+    let mut header = None;
+    let _ = for_each_row(path, reader.beginning(), delimiter, first_line(path), &mut |row| {
+        let cells = row.cells.iter().map(|cell| String::from_utf8_lossy(cell).into_owned());
+        header = (row.line < first_line_of_rows).then(|| cells.collect());
+        // An error stops the iteration.
+        Err(Error::Usage(String::new()))
+    });
+    header
+}
+
 /// Reads one column of a table whose first example begins at `first_line`. Rows without the column have no
 /// cell.
 ///
@@ -69,6 +81,7 @@ pub fn read_column(path: &Path, choice: &ColumnChoice, first_line: u64) -> Resul
     let mut reader = ChunkReader::open(path)?;
     let delimiter = delimiter::delimiter(path, reader.beginning());
     reader.set_delimiter(delimiter);
+    reader.set_header(header(&reader, path, delimiter, first_line));
     let mut position = None;
     let mut name = String::new();
     let mut cells = HashMap::new();

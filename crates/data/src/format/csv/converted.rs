@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::text;
+use crate::compression::Codec;
 use crate::error::{Error, Location, Result, quoted};
 use crate::format::has_extension;
 
@@ -34,7 +34,7 @@ pub(super) struct Converted {
 
 /// The format of a file that is converted, by its extension.
 pub(crate) fn source_of(path: &Path) -> Option<Source> {
-    if has_extension(path, &["jsonl", "ndjson", "jsonl.gz", "ndjson.gz"]) {
+    if has_extension(path, &["jsonl", "ndjson", "jsonl.gz", "ndjson.gz", "jsonl.zst", "ndjson.zst"]) {
         return Some(Source::JsonLines);
     }
     #[cfg(feature = "parquet")]
@@ -56,7 +56,8 @@ pub(super) fn first_line(path: &Path) -> u64 {
 pub(super) fn convert(path: &Path, source: Source, bytes: Vec<u8>) -> Result<Converted> {
     match source {
         Source::JsonLines => {
-            let bytes = if text::is_gzip(path, &bytes) { text::decompress(path, &bytes)? } else { bytes };
+            let codec = Codec::of(path, &bytes);
+            let bytes = codec.map(|codec| codec.decompress(path, &bytes)).transpose()?.unwrap_or(bytes);
             super::json_rows::convert(path, &bytes)
         }
         #[cfg(feature = "parquet")]

@@ -2,7 +2,7 @@
 //! reading stopped at the first error.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::chunk_reader::ChunkReader;
 use super::delimiter::delimiter;
@@ -17,6 +17,7 @@ use crate::error::{Error, Result, quoted};
 use crate::format::options::Missing;
 use crate::notation::Notation;
 use crate::table::{LabelFault, are_too_many_classes};
+use crate::table_files;
 use crate::targets::{are_quantities, task_of};
 
 /// An error in a table.
@@ -52,7 +53,9 @@ impl Faults {
     /// Returns `first`, or all errors of the table if there are more.
     pub(super) fn explain(path: &Path, options: &DataOptions, first: Error) -> Error {
         // A pipe cannot be read twice.
-        let (Error::Data { location, problem }, true) = (&first, path.is_file()) else { return first };
+        let (Error::Data { location, problem }, true) = (&first, table_files::are_files(path)) else {
+            return first;
+        };
         let Ok(faults) = Faults::of(path, options) else { return first };
         match &faults.non_numeric {
             _ if faults.count > 1 => Error::data(path, faults.message()),
@@ -157,6 +160,7 @@ struct ColumnStats {
 /// Statistics of a table.
 #[derive(Default)]
 struct TableStats {
+    path: PathBuf,
     rows: u64,
     columns: Vec<ColumnStats>,
     unlabelled: Occurrences,
@@ -175,8 +179,8 @@ struct TableStats {
 impl TableStats {
     fn of(path: &Path, layout: &Layout) -> Result<Self> {
         let mut reader = ChunkReader::open(path)?;
-        reader.set_delimiter(layout.delimiter);
-        let mut stats = TableStats::new(layout);
+        reader.set_layout(layout);
+        let mut stats = TableStats { path: path.to_path_buf(), ..TableStats::new(layout) };
         for chunk in reader {
             let chunk = match chunk {
                 Ok(chunk) => chunk,
@@ -229,12 +233,17 @@ impl TableStats {
         }
     }
 
+    /// The number of occurrences and the line of the first, for a message.
+    fn shown(&self, of: &Occurrences) -> (u64, String) {
+        (of.count, table_files::shown_line(&self.path, of.line))
+    }
+
     fn faults(&self, path: &Path, layout: &Layout, options: &DataOptions) -> Faults {
         let mut faults =
             Faults { all: Vec::new(), remedied: None, command: String::new(), count: 0, non_numeric: None };
         let (ignored, fills) = self.column_faults(layout, options, &mut faults);
         let has_missing_labels = self.unlabelled.count > 0 && !layout.drops_unlabelled;
-        let Occurrences { count, line } = self.unlabelled;
+        let (count, line) = self.shown(&self.unlabelled);
         let column = layout.label.map_or(String::new(), |label| layout.shown(label));
         let summary = format!("{count} row(s) have no label (column {column}), the first in line {line}");
         let advice = "fill them in, or drop the rows with --missing drop";
@@ -279,7 +288,7 @@ impl TableStats {
             let (position, rows) = (input.position, self.rows);
             let shown = layout.shown(position);
             if column.missing.count > 0 && options.missing == Missing::Error {
-                let Occurrences { count, line } = column.missing;
+                let (count, line) = self.shown(&column.missing);
                 missing_values
                     .push(format!("column {shown} has {count} missing value(s), the first in line {line}"));
                 // If most values would be filled in, the column is useless.
@@ -293,7 +302,7 @@ impl TableStats {
             }
             if column.non_numeric.count > 0 {
                 ignored.insert(position);
-                let Occurrences { count, line } = column.non_numeric;
+                let (count, line) = self.shown(&column.non_numeric);
                 let more = if count > 1 { format!(" (one of {count} such cells)") } else { String::new() };
                 let cell = quoted(&column.first_non_numeric);
                 non_numeric.push(format!("{cell} in line {line}, column {shown}, is not a number{more}"));
@@ -313,15 +322,15 @@ impl TableStats {
 
     /// Adds the errors that no option can work around. `label` is the label column.
     fn file_faults(&self, layout: &Layout, label: &str, options: &DataOptions, faults: &mut Faults) {
-        let (Occurrences { count, line }, cells, width) = (&self.ragged, self.first_ragged, layout.width);
+        let ((count, line), cells, width) = (self.shown(&self.ragged), self.first_ragged, layout.width);
         let ragged =
             format!("{count} row(s) do not have {width} values, the first in line {line} with {cells}");
         let advice = "correct these rows: a delimiter is missing or extra";
-        faults.push("ragged-rows", advice, (*count > 0).then_some(ragged));
+        faults.push("ragged-rows", advice, (count > 0).then_some(ragged));
 
-        let Occurrences { count, line } = &self.not_utf8;
+        let (count, line) = self.shown(&self.not_utf8);
         let not_utf8 = format!("{count} row(s) are not UTF-8, the first in line {line}");
-        faults.push("not-utf-8", "save the file as CSV in UTF-8", (*count > 0).then_some(not_utf8));
+        faults.push("not-utf-8", "save the file as CSV in UTF-8", (count > 0).then_some(not_utf8));
 
         faults.push("broken", "correct the file", self.broken.clone());
         let choice = options.targets().unwrap_or_default();
@@ -338,8 +347,10 @@ impl TableStats {
         }
         let is_invalid = |(label, _): &(&String, &u64)| LabelFault::of(label, &self.labels).is_some();
         let invalid_label = self.labels.iter().zip(&self.label_lines).find(is_invalid);
-        let invalid_label = invalid_label
-            .map(|(text, line)| format!("the label {} in line {line} is not a class", quoted(text)));
+        let invalid_label = invalid_label.map(|(text, line)| {
+            let line = table_files::shown_line(&self.path, *line);
+            format!("the label {} in line {line} is not a class", quoted(text))
+        });
         faults.push("no-class", advice, invalid_label);
 
         let (different, rows) = (self.labels.len(), self.rows);

@@ -10,6 +10,7 @@ mod delimiter;
 mod encode;
 mod fast;
 mod faults;
+mod files;
 mod header;
 mod inferred;
 mod json_rows;
@@ -49,6 +50,7 @@ use crate::column::{LabelColumn, TableLayout, unique_names};
 use crate::error::{Error, Location, Result};
 use crate::format::options::{DataOptions, Missing};
 use crate::schema::ColumnSummary;
+use crate::table_files;
 use crate::{Dataset, InputShape, Table};
 
 /// The format.
@@ -64,17 +66,21 @@ impl Format for Converted {
 
     fn summary(&self) -> &'static str {
         if cfg!(feature = "parquet") {
-            "a table in JSON lines (.jsonl, .ndjson, also .gz) or Apache Parquet (.parquet)"
+            "a table in JSON lines (.jsonl, .ndjson, also .gz, .zst) or Apache Parquet (.parquet)"
         } else {
-            "a table in JSON lines (.jsonl, .ndjson, also .gz)"
+            "a table in JSON lines (.jsonl, .ndjson, also .gz, .zst)"
         }
     }
 
     fn recognizes(&self, path: &Path) -> bool {
-        converted::source_of(path).is_some()
+        converted::source_of(path).is_some() || is_arrow(path)
     }
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
+        if is_arrow(path) {
+            let problem = "this is an Arrow IPC (Feather) file, which cresset does not read; save it as Parquet, in Python with pandas.read_feather(…).to_parquet(…)";
+            return Err(Error::data(path, problem));
+        }
         if converted::source_of(path).is_none() {
             let problem =
                 "not the name of JSON lines (.jsonl, .ndjson) or of Parquet (.parquet); rename the file";
@@ -90,12 +96,12 @@ impl Format for Csv {
     }
 
     fn summary(&self) -> &'static str {
-        "a delimited text table (.csv, .tsv, .txt, also .gz)"
+        "a delimited text table (.csv, .tsv, .txt, also .gz, .zst)"
     }
 
     fn recognizes(&self, path: &Path) -> bool {
-        has_extension(path, &["csv", "tsv", "csv.gz", "tsv.gz"])
-            || has_extension(path, &["txt", "txt.gz"]) && path.is_file()
+        has_extension(path, &["csv", "tsv", "csv.gz", "tsv.gz", "csv.zst", "tsv.zst"])
+            || has_extension(path, &["txt", "txt.gz", "txt.zst"]) && path.is_file()
     }
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
@@ -103,6 +109,11 @@ impl Format for Csv {
         let shape = InputShape(vec![table.width() as i64]);
         table.into_dataset(shape, None, options.targets()?)
     }
+}
+
+/// Whether a file is Arrow IPC, by its extension.
+fn is_arrow(path: &Path) -> bool {
+    has_extension(path, &["arrow", "feather"])
 }
 
 /// Reads a table of labelled rows.
@@ -144,7 +155,8 @@ impl TableParts {
         let mut fingerprint = reader.fingerprint();
         let parsed = parse(reader, &layout).or_else(|error| {
             // The first rows may have looked like numbers.
-            let texts = if path.is_file() { Faults::text_columns(path, &layout) } else { Vec::new() };
+            let texts =
+                if table_files::are_files(path) { Faults::text_columns(path, &layout) } else { Vec::new() };
             if texts.is_empty() {
                 return Err(error);
             }

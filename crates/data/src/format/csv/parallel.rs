@@ -16,7 +16,7 @@ use crate::error::Result;
 /// # Errors
 /// The first read error or row that does not match the layout.
 pub fn parse(mut reader: ChunkReader, layout: &Layout) -> Result<Parsed> {
-    reader.set_delimiter(layout.delimiter);
+    reader.set_layout(layout);
     let path = reader.path().to_path_buf();
     let mut chunks = reader.peekable();
     let mut all = match chunks.next() {

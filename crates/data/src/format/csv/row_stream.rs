@@ -5,8 +5,6 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flate2::read::MultiGzDecoder;
-
 use super::chunks::{Chunk, Chunks};
 use super::column_positions::RowMismatch;
 use super::converted::{Source, convert, first_line, source_of};
@@ -14,6 +12,7 @@ use super::model_rows::{HEADER_ALONE, InputRow, RowParser, RowPolicy};
 use super::rows::for_each_row;
 use super::text;
 use crate::column::TableLayout;
+use crate::compression::Codec;
 use crate::error::{Error, Location, Result};
 
 /// Complete rows of a text, not yet parsed.
@@ -78,7 +77,7 @@ const CHUNK_SIZE: usize = 1 << 16;
 const MAX_MISMATCHES: usize = 20;
 
 impl RowStream {
-    /// Streams the rows of a file, decompressed if it is gzip, for a model that was trained on a table with
+    /// Streams the rows of a file, decompressed if it is gzip or zstd, for a model that was trained on a table with
     /// this layout.
     ///
     /// # Errors
@@ -87,10 +86,10 @@ impl RowStream {
         let unreadable = |e: io::Error| Error::data(path, format!("cannot read the file: {e}"));
         let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
         // Read errors are reported with the first row.
-        let is_gzip = text::is_gzip(path, file.fill_buf().unwrap_or_default());
-        let source: Box<dyn Read + Send> = match is_gzip && source_of(path).is_none() {
-            true => Box::new(MultiGzDecoder::new(file)),
-            false => Box::new(file),
+        let codec = Codec::of(path, file.fill_buf().unwrap_or_default());
+        let source: Box<dyn Read + Send> = match codec.filter(|_| source_of(path).is_none()) {
+            Some(codec) => codec.reader(file),
+            None => Box::new(file),
         };
         Ok(RowStream::new(path.to_path_buf(), source, model, allowed))
     }

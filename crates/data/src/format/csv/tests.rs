@@ -1,4 +1,5 @@
 mod converted;
+mod files;
 mod notations;
 mod schema;
 
@@ -179,6 +180,10 @@ fn compressed_tables_are_read_and_decompression_bombs_are_rejected() {
     assert_eq!(labels(&table), ["a", "b"]);
     let (_folder, path) = file("a.csv.gz", &pack(b"1,2,a\n3,4,b\n")[..12]);
     assert!(read(&path, &DataOptions::default()).unwrap_err().to_string().contains("not gzip, or damaged"));
+    let zstd =
+        |bytes: &[u8]| ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest);
+    let table = table_with("a.tsv.zst", zstd(b"1\t2\ta\n3\t4\tb\n"), &DataOptions::default()).unwrap();
+    assert_eq!(labels(&table), ["a", "b"]);
     let bomb = pack(&vec![b'1'; (1 << 30) + 1]);
     let (_folder, path) = file("a.csv.gz", &bomb);
     let message = read(&path, &DataOptions::default()).unwrap_err().to_string();

@@ -1,50 +1,19 @@
-//! Compression, delimiters and binary signatures of table files.
+//! Delimiters and binary signatures of table files.
 
-use std::io::Read;
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
-
 use super::converted::source_of;
-use crate::error::{Error, Result};
-
-/// A compressed file may always expand to this size, …
-const ALWAYS_ALLOWED: u64 = 1 << 30;
-/// … and above it, to this multiple of its compressed size. Tables compress to a tenth or a twentieth,
-/// decompression bombs to a thousandth.
-const MAX_EXPANSION: u64 = 100;
 
 /// The UTF-8 byte order mark, which some programs write.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// Whether a file is compressed, by its extension.
-pub(crate) fn is_compressed(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
-}
 
 /// The error for a NUL byte.
 pub const NUL: &str =
     "unexpected NUL byte: the file is damaged or in an encoding such as UTF-16; save it as CSV in UTF-8";
 
-/// Decompresses gzip, rejecting decompression bombs.
-pub(crate) fn decompress(path: &Path, compressed: &[u8]) -> Result<Vec<u8>> {
-    let limit = ALWAYS_ALLOWED.max(compressed.len() as u64 * MAX_EXPANSION);
-    let mut bytes = Vec::new();
-    let result = MultiGzDecoder::new(compressed).take(limit + 1).read_to_end(&mut bytes);
-    result.map_err(|e| Error::data(path, format!("not gzip, or damaged ({e})")))?;
-    if bytes.len() as u64 > limit {
-        let problem = format!(
-            "the file expands to more than {MAX_EXPANSION} times its size and more than {} GiB, which is implausible for a table; if it is valid, decompress it first",
-            ALWAYS_ALLOWED >> 30
-        );
-        return Err(Error::data(path, problem));
-    }
-    Ok(bytes)
-}
-
 /// The possible delimiters of a file, in order of preference: only a tab in a `.tsv`.
 pub fn delimiters(path: &Path) -> &'static [u8] {
-    if crate::format::has_extension(path, &["tsv", "tsv.gz"]) {
+    if crate::format::has_extension(path, &["tsv", "tsv.gz", "tsv.zst"]) {
         b"\t"
     } else if source_of(path).is_some() {
         b","
@@ -93,9 +62,4 @@ pub fn binary(beginning: &[u8]) -> Option<String> {
         return None;
     };
     Some(format!("the file is {}, not a text table in UTF-8; {}", kind.0, kind.1))
-}
-
-/// Whether a file is gzip, by its extension or signature.
-pub(crate) fn is_gzip(path: &Path, beginning: &[u8]) -> bool {
-    is_compressed(path) || beginning.starts_with(b"\x1f\x8b")
 }

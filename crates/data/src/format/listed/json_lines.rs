@@ -1,18 +1,18 @@
 //! Image lists in JSON lines: an object per line with a file name and labels, as Hugging Face's `metadata.jsonl` has them.
 
-use std::io::BufRead;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
 use serde_json::{Map, Value};
 
+use crate::compression::Codec;
 use crate::error::{Error, Location, Result, quoted};
 use crate::format::has_extension;
 use crate::label_columns::SEPARATOR;
 
 /// Whether the path is a file of JSON lines, by its extension.
 pub fn is_json_lines(path: &Path) -> bool {
-    has_extension(path, &["jsonl", "ndjson", "jsonl.gz", "ndjson.gz"])
+    has_extension(path, &["jsonl", "ndjson", "jsonl.gz", "ndjson.gz", "jsonl.zst", "ndjson.zst"])
 }
 
 /// The first `most` objects as a table: a header with the keys of the first object, and a row for each object, with its line. The
@@ -21,11 +21,11 @@ pub fn is_json_lines(path: &Path) -> bool {
 /// # Errors
 /// A file that cannot be read, and a line that is not an object with the keys of the first one, or has an object as a value.
 pub fn rows(path: &Path, most: usize) -> Result<Vec<(u64, Vec<String>)>> {
-    let file = std::fs::File::open(path).map_err(Error::io("open", path))?;
-    let is_gzip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-    let reader: Box<dyn BufRead> = match is_gzip {
-        true => Box::new(std::io::BufReader::new(MultiGzDecoder::new(file))),
-        false => Box::new(std::io::BufReader::new(file)),
+    let mut file = BufReader::new(std::fs::File::open(path).map_err(Error::io("open", path))?);
+    let codec = Codec::of(path, file.fill_buf().map_err(Error::io("read", path))?);
+    let reader: Box<dyn BufRead> = match codec {
+        Some(codec) => Box::new(BufReader::new(codec.reader(file))),
+        None => Box::new(file),
     };
     let mut table: Vec<(u64, Vec<String>)> = Vec::new();
     for (number, line) in (1..).zip(reader.lines()) {

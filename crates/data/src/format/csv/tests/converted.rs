@@ -24,6 +24,43 @@ fn json_lines_are_a_table_with_the_keys_of_all_objects() {
 }
 
 #[test]
+fn json_lines_may_be_compressed_with_zstd() {
+    let text = b"{\"x\": 1, \"kind\": \"a\"}\n{\"x\": 2, \"kind\": \"b\"}\n";
+    let packed = ruzstd::encoding::compress_to_vec(&text[..], ruzstd::encoding::CompressionLevel::Fastest);
+    let table = table_with("a.jsonl.zst", packed, &DataOptions::default()).unwrap();
+    assert_eq!((&table.values[..], labels(&table)), (&[1., 2.][..], vec!["a", "b"]));
+}
+
+#[test]
+fn an_arrow_file_is_refused_with_a_remedy() {
+    for name in ["a.arrow", "a.feather"] {
+        let (_folder, path) = file(name, b"ARROW1\0\0");
+        let error = crate::format::read(&path, &DataOptions::default()).unwrap_err().to_string();
+        assert!(
+            error.contains("Arrow IPC (Feather) file") && error.contains("save it as Parquet"),
+            "{error}"
+        );
+    }
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_pages_may_be_compressed_with_zstd() {
+    // By pyarrow: 300 rows with i / 2, red, blue or green, and a or b.
+    let bytes = include_bytes!("zstd.parquet");
+    let table = table_with("a.parquet", bytes, &DataOptions::default()).unwrap();
+    assert_eq!(table.layout.feature_names(), ["size", "color=blue", "color=green", "color=red"]);
+    assert_eq!(table.values[4..12], [0.5, 1., 0., 0., 1., 0., 1., 0.]);
+    assert_eq!((table.values[4 * 299], labels(&table)[299]), (149.5, "b"));
+    // Damaged pages are an error.
+    for at in (0..bytes.len()).step_by(7) {
+        let mut damaged = bytes.to_vec();
+        damaged[at] ^= 0x55;
+        let _ = table_with("a.parquet", damaged, &DataOptions::default());
+    }
+}
+
+#[test]
 fn faults_of_json_lines_name_their_line() {
     let good = "{\"x\": 1, \"kind\": \"a\"}\n";
     for (line, expected) in [
