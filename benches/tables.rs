@@ -56,7 +56,7 @@ fn main() {
     let text = [summary(&all), each(&all, &tables)].join("\n");
     println!("{text}");
     if is_complete {
-        write_between_marks(&text);
+        support::write_between_marks(PAGE, "bench-tables", &text);
     }
 }
 
@@ -108,15 +108,7 @@ fn train(table: &Path, out: &Path) -> (f64, f64) {
         "--data",
     ]);
     let (seconds, _) = support::seconds(command.arg(table.join("train.csv")).arg("--out").arg(out));
-    let figures = out.join("test.json");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cresset"));
-    support::seconds(command.arg("eval").arg(out).arg(table.join("test.csv")).arg("--json").arg(&figures));
-    let text = std::fs::read_to_string(figures).expect("eval wrote the metrics");
-    let figures: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    let mut metrics = figures["metrics"].as_array().expect("a list").iter();
-    let accuracy =
-        metrics.find(|metric| metric["name"] == "accuracy").and_then(|metric| metric["value"].as_f64());
-    let accuracy = accuracy.expect("an accuracy");
+    let accuracy = support::test_accuracy(out, &table.join("test.csv"));
     eprintln!("{}: {:.2} %, {seconds:.1} s", out.file_name().unwrap_or_default().display(), 100. * accuracy);
     (accuracy, seconds)
 }
@@ -190,13 +182,4 @@ fn each(all: &[(&str, Results)], tables: &Path) -> String {
         text += &format!("| {name} | {rows} | {} |\n", cells.join(" | "));
     }
     text
-}
-
-/// Replaces what is between the two marks in the page.
-fn write_between_marks(text: &str) {
-    const MARKS: [&str; 2] = ["<!-- begin of bench-tables -->\n", "<!-- end of bench-tables -->"];
-    let page = std::fs::read_to_string(PAGE).expect("the page is there");
-    let (before, rest) = page.split_once(MARKS[0]).expect("the first mark");
-    let (_, after) = rest.split_once(MARKS[1]).expect("the second mark");
-    std::fs::write(PAGE, [before, MARKS[0], "\n", text, "\n", MARKS[1], after].concat()).expect("writable");
 }

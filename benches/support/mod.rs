@@ -23,6 +23,28 @@ pub fn last_accuracy(run: &Path) -> f64 {
     last[column.expect("there is a validation set")].parse().expect("a number")
 }
 
+/// The accuracy, from 0 to 1, of the exported model of a run on a test set.
+pub fn test_accuracy(run: &Path, test: &Path) -> f64 {
+    let figures = run.join("test.json");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cresset"));
+    seconds(command.arg("eval").arg(run).arg(test).arg("--json").arg(&figures));
+    let text = std::fs::read_to_string(figures).expect("eval wrote the metrics");
+    let figures: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let mut metrics = figures["metrics"].as_array().expect("a list").iter();
+    let accuracy =
+        metrics.find(|metric| metric["name"] == "accuracy").and_then(|metric| metric["value"].as_f64());
+    accuracy.expect("an accuracy")
+}
+
+/// Replaces the text between the marks of a benchmark in a page of the documentation.
+pub fn write_between_marks(page: &str, benchmark: &str, text: &str) {
+    let marks = [format!("<!-- begin of {benchmark} -->\n"), format!("<!-- end of {benchmark} -->")];
+    let whole = std::fs::read_to_string(page).expect("the page is there");
+    let (before, rest) = whole.split_once(&marks[0]).expect("the first mark");
+    let (_, after) = rest.split_once(&marks[1]).expect("the second mark");
+    std::fs::write(page, [before, &marks[0], "\n", text, "\n", &marks[1], after].concat()).expect("writable");
+}
+
 /// The digits without their labels, one comma-separated row each.
 pub fn digits() -> Vec<String> {
     let text = std::fs::read_to_string("data/digits.csv").expect("`make data` fetches the digits");

@@ -345,12 +345,7 @@ impl Network {
 
     /// The names of the parameters that have sparse gradients in training.
     pub(crate) fn sparse_parameters(&self) -> Vec<String> {
-        let steps = self.layers().map_or(Vec::new(), |layers| layers.walk(""));
-        let name_of = |step: FlatStep| match step {
-            FlatStep::Layer(name, layer) => layer.sparse_parameter().map(|own| format!("{name}.{own}")),
-            FlatStep::Sum(..) | FlatStep::Gate(_) => None,
-        };
-        steps.into_iter().filter_map(name_of).collect()
+        self.layers().map_or(Vec::new(), |layers| layers.sparse_parameters(""))
     }
 
     /// SHA-256 of the file of an imported model, in hexadecimal.

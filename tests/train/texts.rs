@@ -181,6 +181,20 @@ fn each_word_of_a_text_is_explained_by_its_occlusion() {
 }
 
 #[test]
+fn a_bag_of_models_of_texts_trains() {
+    let folder = tempfile::tempdir().unwrap();
+    let (table, out) = (table(folder.path(), 120), folder.path().join("run"));
+    let options = ["--data", text(&table), "--text", "body", "--label", "kind", "--threads", "1"];
+    train_once(
+        &out,
+        &[&options[..], &["--bag", "3", "--model-options", "rows=4096", "--epochs", "4"]].concat(),
+    );
+    assert!(accuracy(&out) > 80.);
+    let predicted = succeed(["predict", text(&out), text(&table)]);
+    assert_eq!(predicted.lines().count(), 121);
+}
+
+#[test]
 fn long_texts_are_cut_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let table = table(folder.path(), 100);

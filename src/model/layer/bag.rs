@@ -79,6 +79,13 @@ impl Layer for Bag {
         format!("bag of {} members", self.members.len())
     }
 
+    fn sparse_parameters(&self) -> Vec<String> {
+        let of = |(place, member): (usize, &Sequential)| {
+            member.sparse_parameters(&format!("{}.", Bag::name(place + 1)))
+        };
+        self.members.iter().enumerate().flat_map(of).collect()
+    }
+
     fn members(&self) -> &[Sequential] {
         &self.members
     }

@@ -130,9 +130,9 @@ pub trait Layer: Send {
     /// Synchronizes batch statistics over all ranks of `world`, if the layer has any.
     fn synchronize(&self, _world: &World) {}
 
-    /// The name of its parameter that has sparse gradients in training, if there is one.
-    fn sparse_parameter(&self) -> Option<&'static str> {
-        None
+    /// The names, in its path, of its parameters that have sparse gradients in training.
+    fn sparse_parameters(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// The places of its position embeddings, if it has any. Its parameter then has the name of the layer.

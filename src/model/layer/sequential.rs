@@ -98,6 +98,18 @@ impl Sequential {
         self
     }
 
+    /// The names of the parameters that have sparse gradients in training, after `prefix`.
+    pub(crate) fn sparse_parameters(&self, prefix: &str) -> Vec<String> {
+        let mut names = Vec::new();
+        for step in self.walk("") {
+            if let FlatStep::Layer(name, layer) = step {
+                let own = layer.sparse_parameters().into_iter();
+                names.extend(own.map(|own| format!("{prefix}{name}.{own}")));
+            }
+        }
+        names
+    }
+
     /// The steps in order. `path` is the name of this container, empty for the outermost one.
     pub(crate) fn walk(&self, path: &str) -> Vec<FlatStep<'_>> {
         let mut parts = Vec::new();

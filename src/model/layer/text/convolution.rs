@@ -92,8 +92,8 @@ impl Layer for TextConvolution {
         }))
     }
 
-    fn sparse_parameter(&self) -> Option<&'static str> {
-        Some("embedding.weight")
+    fn sparse_parameters(&self) -> Vec<String> {
+        vec!["embedding.weight".to_string()]
     }
 
     fn describe(&self) -> String {

@@ -242,8 +242,8 @@ impl Layer for TextEncoder {
         Script::Class(class.constant("cosines", self.cosines.value()).constant("sines", self.sines.value()))
     }
 
-    fn sparse_parameter(&self) -> Option<&'static str> {
-        Some("embedding.weight")
+    fn sparse_parameters(&self) -> Vec<String> {
+        vec!["embedding.weight".to_string()]
     }
 
     fn describe(&self) -> String {

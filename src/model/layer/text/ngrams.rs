@@ -121,8 +121,8 @@ impl Layer for NgramBag {
         Script::Class(Class::new("NgramBag", methods).parameter("weight", &self.weight))
     }
 
-    fn sparse_parameter(&self) -> Option<&'static str> {
-        Some("weight")
+    fn sparse_parameters(&self) -> Vec<String> {
+        vec!["weight".to_string()]
     }
 
     fn describe(&self) -> String {

@@ -76,8 +76,8 @@ impl Layer for TextRecurrent {
         Script::Class(class.child("rnn", self.recurrent.packed_class()))
     }
 
-    fn sparse_parameter(&self) -> Option<&'static str> {
-        Some("embedding.weight")
+    fn sparse_parameters(&self) -> Vec<String> {
+        vec!["embedding.weight".to_string()]
     }
 
     fn describe(&self) -> String {
