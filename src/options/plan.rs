@@ -5,7 +5,7 @@ use crate::train::{Identity, Plan};
 
 /// Options that earlier versions did not have, with the value that means the same as their absence, so that runs of these versions
 /// can be resumed.
-const AS_BEFORE: [(&str, &str); 9] = [
+const AS_BEFORE: [(&str, &str); 10] = [
     ("column_types", "basic"),
     ("mask_categories", "0.0"),
     ("monitor", "loss"),
@@ -15,6 +15,7 @@ const AS_BEFORE: [(&str, &str); 9] = [
     ("head_options", ""),
     ("head_views", "0"),
     ("finetune", "false"),
+    ("bag", "0"),
 ];
 
 impl Config {

@@ -17,6 +17,9 @@ fn every_option_is_among_the_entries() {
     config.reading.labels = Some("a,b".into());
     config.reading.task = Some(crate::data::TaskKind::Multilabel);
     config.reading.ignore = Some("id".into());
+    config.reading.text = Some("body".into());
+    config.reading.tokenizer = Some("tokenizer.json".into());
+    config.reading.max_length = Some(64);
     config.reading.keep = Some("key".into());
     config.reading.schema = Some("schema.toml".into());
     config.reading.group = Some(ColumnChoice::Number(2));

@@ -213,7 +213,7 @@ impl InputSpec {
     }
 
     /// Whether the model takes one text.
-    pub(super) fn takes_texts(&self) -> bool {
+    pub fn takes_texts(&self) -> bool {
         self.layout.is_text() && self.layout.columns.len() == 1
     }
 

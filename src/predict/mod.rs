@@ -166,9 +166,11 @@ impl Classifier {
         })
     }
 
-    /// Whether gradients of the logits can be computed: those of quantized models and of formats other than TorchScript cannot.
+    /// Whether gradients of the logits by the inputs can be computed: those of quantized models, of formats other than TorchScript, and of
+    /// models of texts, whose inputs are token ids, cannot.
     pub fn has_gradients(&self) -> bool {
-        self.executor.module().is_some() && !self.metadata.is_int8()
+        let is_text = self.metadata.preprocessing.kind.is_tokens();
+        self.executor.module().is_some() && !self.metadata.is_int8() && !is_text
     }
 
     /// Enables test-time augmentation: probabilities or numbers are averaged over augmented views of each image.

@@ -64,6 +64,12 @@ fn a_text_is_a_body() {
         "ham"
     );
     assert_eq!(class("application/json", br#"{"inputs": [{"body": "winner of the prize"}]}"#), "spam");
+    let plain = [("Content-Type", "text/plain")];
+    let explained = connection.ask("POST", "/v1/explain?class=spam", &plain, b"please click today").granted();
+    assert_eq!((&explained["method"], &explained["shape"]), (&json!("occlusion"), &json!([3])));
+    let words: Vec<f64> =
+        explained["values"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect();
+    assert!(words[1] > 0. && words[1] > words[0].max(words[2]), "{words:?}");
 }
 
 #[test]

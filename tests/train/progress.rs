@@ -40,7 +40,8 @@ fn piped(run: &Path, options: &[&str]) -> Output {
 
 #[test]
 fn a_terminal_shows_a_bar_with_figures() {
-    let shown = on_terminal(120, "", &[]);
+    // Small batches, so that the bar is drawn within an epoch on a fast machine, too.
+    let shown = on_terminal(120, "--batch-size 2", &[]);
     for part in ["epoch   1/3", "━", " %  loss ", "accuracy ", "ETA 0:0", "/s  lr 0.001", " MB"] {
         assert!(shown.contains(part), "{part} is missing:\n{shown}");
     }

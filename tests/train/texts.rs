@@ -14,10 +14,10 @@ const COMMON: [&str; 8] = ["the", "we", "you", "please", "today", "with", "and",
 
 /// A message of its class; words follow from the number.
 fn message(number: usize, words: usize) -> (String, &'static str) {
-    let (own, class) = if number % 2 == 0 { (HAM, "ham") } else { (SPAM, "spam") };
+    let (own, class) = if number.is_multiple_of(2) { (HAM, "ham") } else { (SPAM, "spam") };
     let word = |place: usize| {
         let draw = (number * 31 + place * 17 + number * place) % 97;
-        if draw % 5 == 0 { own[draw % own.len()] } else { COMMON[draw % COMMON.len()] }
+        if draw.is_multiple_of(5) { own[draw % own.len()] } else { COMMON[draw % COMMON.len()] }
     };
     let all: Vec<_> = (0..words).map(word).chain([own[number % own.len()]]).collect();
     (all.join(" "), class)
@@ -128,7 +128,7 @@ fn two_text_columns_are_a_pair() {
     for number in 0..200 {
         // Whether the answer is of the class of the question.
         let ((question, _), (answer, _)) = (message(number, 4), message(number + number / 2 % 2, 5));
-        let good = if number / 2 % 2 == 0 { "yes" } else { "no" };
+        let good = if (number / 2).is_multiple_of(2) { "yes" } else { "no" };
         writeln!(lines, "{question},{answer},{good}").unwrap();
     }
     let table = folder.path().join("pairs.csv");
@@ -187,7 +187,8 @@ fn a_bag_of_models_of_texts_trains() {
     let options = ["--data", text(&table), "--text", "body", "--label", "kind", "--threads", "1"];
     train_once(
         &out,
-        &[&options[..], &["--bag", "3", "--model-options", "rows=4096", "--epochs", "4"]].concat(),
+        &[&options[..], &["--bag", "3", "--model", "bow", "--model-options", "rows=4096", "--epochs", "4"]]
+            .concat(),
     );
     assert!(accuracy(&out) > 80.);
     let predicted = succeed(["predict", text(&out), text(&table)]);

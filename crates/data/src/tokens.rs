@@ -38,7 +38,7 @@ pub enum Tokenization {
     #[cfg(feature = "tokenizers")]
     Vocabulary {
         /// The tokenizer, whose maximum length is that of the column.
-        tokenizer: Tokenizer,
+        tokenizer: Box<Tokenizer>,
     },
 }
 
@@ -125,7 +125,7 @@ pub(crate) fn column_kind(
 fn of_file(file: &Path, max_length: Option<usize>) -> crate::error::Result<(Tokenization, usize)> {
     let tokenizer = Tokenizer::from_file(file, max_length)?;
     let most = tokenizer.max_length();
-    Ok((Tokenization::Vocabulary { tokenizer }, most))
+    Ok((Tokenization::Vocabulary { tokenizer: Box::new(tokenizer) }, most))
 }
 
 /// Refuses a tokenizer.

@@ -81,8 +81,13 @@ pub trait OptionSet: Default + 'static {
 fn unknown<O: OptionSet>(name: &str) -> String {
     let names: Vec<_> = O::specs().map(|spec| spec.name).collect();
     let hint = did_you_mean(name, names.iter().copied()).unwrap_or_else(|| ".".to_string());
-    format!("unknown option {}{hint} The options are {}", quoted(name), names.join(", "))
+    let more = if names.len() > SHOWN { ", …" } else { "" };
+    let shown = names.into_iter().take(SHOWN).collect::<Vec<_>>().join(", ");
+    format!("unknown option {}{hint} The options are {shown}{more}", quoted(name))
 }
+
+/// The maximum number of options in an error.
+const SHOWN: usize = 60;
 
 /// Declares a struct of options: one field an option, its doc comment the help, and behind `=` the rest of its definition
 /// ([`option`](crate::option), [`flag`](crate::flag), or [`nested`](crate::nested) for another struct of options).

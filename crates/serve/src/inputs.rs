@@ -62,10 +62,14 @@ pub(super) fn read(
 ) -> Result<Vec<InputRow>> {
     match kind(headers)? {
         Kind::Image => Ok(vec![read_image(spec, limits, &body)?.into()]),
-        Kind::Text => {
+        Kind::Text if spec.takes_texts() => {
             let values = spec.text(&body).map_err(Problem::unprocessable)?;
             Ok(vec![values.into()])
         }
+        Kind::Text => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the model does not take a text alone; expected application/json, text/csv or application/x-ndjson",
+        )),
         Kind::Csv => table(spec, limits, "", body),
         Kind::JsonLines => table(spec, limits, "body.jsonl", body),
         Kind::Json => {
