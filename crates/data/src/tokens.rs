@@ -1,12 +1,7 @@
 //! Token ids of texts: the inputs of text models.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
-use crate::DataOptions;
-use crate::column::ColumnKind;
-use crate::error::Error;
 #[cfg(feature = "tokenizers")]
 use crate::tokenizer::Tokenizer;
 
@@ -93,53 +88,6 @@ impl Tokenization {
         features.resize(end, PADDING as f32);
         Ok(())
     }
-}
-
-/// A column of token ids of these texts, and the number of texts that have more tokens than the maximum, which is [`MAX_LENGTH`] unless
-/// it is given, or that of the tokenizer.
-///
-/// # Errors
-/// A tokenizer that cannot be read, or cannot encode one of the texts.
-pub(crate) fn column_kind(
-    texts: &[String],
-    options: &DataOptions,
-) -> crate::error::Result<(ColumnKind, usize)> {
-    let given = options.max_length.map(|length| length as usize);
-    let (tokenization, most) = match &options.tokenizer {
-        Some(file) => of_file(file, given)?,
-        None => (Tokenization::default(), given.unwrap_or(MAX_LENGTH)),
-    };
-    let (mut longest, mut longer) = (1, 0);
-    for text in texts {
-        // A tokenizer with a vocabulary has a maximum of its own, so a text that reaches it counts as longer.
-        let limit = if options.tokenizer.is_some() { most } else { most + 1 };
-        let count = tokenization.ids(text, limit).map_err(Error::Usage)?.len();
-        longest = longest.max(count.min(most));
-        longer += usize::from(count == limit);
-    }
-    Ok((ColumnKind::Tokens { tokenization, length: longest }, longer))
-}
-
-/// The tokenization of a file, and its maximum number of tokens.
-#[cfg(feature = "tokenizers")]
-fn of_file(file: &Path, max_length: Option<usize>) -> crate::error::Result<(Tokenization, usize)> {
-    let tokenizer = Tokenizer::from_file(file, max_length)?;
-    let most = tokenizer.max_length();
-    Ok((Tokenization::Vocabulary { tokenizer: Box::new(tokenizer) }, most))
-}
-
-/// Refuses a tokenizer.
-#[cfg(not(feature = "tokenizers"))]
-fn of_file(_file: &Path, _max_length: Option<usize>) -> crate::error::Result<(Tokenization, usize)> {
-    let problem = "--tokenizer: this program was compiled without the feature `tokenizers`";
-    Err(Error::Usage(problem.to_string()))
-}
-
-/// A sentence about texts with more tokens than the maximum.
-pub(crate) fn truncation(length: usize, texts: usize) -> String {
-    format!(
-        "only the first {length} tokens are used of {texts} texts that have more; raise --max-length to use them"
-    )
 }
 
 /// A word of a text.

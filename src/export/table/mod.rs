@@ -25,7 +25,7 @@ use crate::model::script::{Class, Collection};
 /// The attribute with the encoder.
 pub(super) const ENCODER: &str = "table_encoder";
 
-/// The methods of a model of a table, which encode raw cells. [`torchscript`](super::torchscript) describes them.
+/// The methods of a model of a table, which encode raw cells. [`torchscript()`](super::torchscript()) describes them.
 pub(super) const METHODS: &str = r#"
 def encode_table(self, rows: List[List[str]]) -> Tensor:
     return self.table_encoder.encode(rows)

@@ -8,7 +8,7 @@ use crate::data::TaskKind;
 use crate::model::script::{Class, Script};
 
 /// Separate networks of one architecture (Breiman, "Bagging Predictors", 1996; with folds instead of bootstrap samples): (N, …) to the
-/// mean of their predictions in evaluation, (N, outputs) ([`combined`](super::combined)), and to the outputs of all, one after the other,
+/// mean of their predictions in evaluation, (N, outputs) ([`combined`]), and to the outputs of all, one after the other,
 /// in training, (N, outputs of all members, outputs).
 ///
 /// ```

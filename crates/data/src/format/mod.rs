@@ -12,6 +12,7 @@ pub mod listed;
 mod numpy;
 pub mod options;
 pub mod skipped;
+mod text_column;
 pub mod text_folder;
 pub mod webdataset;
 

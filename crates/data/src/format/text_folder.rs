@@ -7,14 +7,13 @@ use sha2::{Digest, Sha256};
 
 use super::class_folders::{FolderTree, TEXTS, arrange};
 use super::folder::{entries, files_of_class};
-use super::{Format, has_extension};
+use super::{Format, has_extension, text_column};
 use crate::column::{Column, ColumnKind, LabelColumn, TableLayout};
 use crate::error::{Error, Location, Result};
 use crate::format::options::DataOptions;
 use crate::image::{Decoding, is_image};
 use crate::notation::Notation;
 use crate::text::{self, Encoding};
-use crate::tokens;
 use crate::{Dataset, InputShape, Inputs, LabelsBuilder, Names, Targets, hexadecimal};
 
 /// The format.
@@ -70,9 +69,9 @@ impl Format for TextFolder {
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         read(path, |texts| {
-            let (kind, longer) = tokens::column_kind(texts, options)?;
+            let (kind, longer) = text_column::column_kind(texts, options)?;
             if longer > 0 {
-                tracing::warn!("{}: {}", path.display(), tokens::truncation(kind.features(), longer));
+                tracing::warn!("{}: {}", path.display(), text_column::truncation(kind.features(), longer));
             }
             Ok(kind)
         })

@@ -10,9 +10,10 @@ use super::parse::Parsed;
 use crate::column::{Column, ColumnKind};
 use crate::error::{Error, Location, Result, quoted};
 use crate::format::options::{ColumnTypes, DataOptions, Missing};
+use crate::format::text_column;
 use crate::notation::Notation;
 use crate::schema::{ColumnSummary, Declared};
-use crate::{sorted_classes, tokens};
+use crate::sorted_classes;
 
 /// The input columns, and those that are left out.
 pub(super) struct Uses {
@@ -62,7 +63,7 @@ impl Uses {
             for (index, found) in uses.iter_mut().enumerate() {
                 let texts = &parsed.categories[index].texts;
                 if let Use::Input(ColumnKind::Text { .. }, _) = found {
-                    let (kind, longer) = tokens::column_kind(texts, options)?;
+                    let (kind, longer) = text_column::column_kind(texts, options)?;
                     truncated.extend((longer > 0).then_some((layout.inputs[index].position, longer)));
                     *found = Use::Input(kind, Notation::Plain);
                 }
@@ -152,7 +153,7 @@ impl Uses {
         let sentence = |(position, texts): &(usize, usize)| {
             let of_column = self.columns.iter().find(|column| column.position == *position);
             let length = of_column.map_or(0, |column| column.kind.features());
-            format!("column {}: {}", layout.shown(*position), tokens::truncation(length, *texts))
+            format!("column {}: {}", layout.shown(*position), text_column::truncation(length, *texts))
         };
         self.truncated.iter().map(sentence).collect()
     }
