@@ -164,8 +164,11 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
         let class = class.strings("classes", &metadata.classes);
         match &metadata.input.table {
             Some(layout) if layout.is_text() => texts::with_tokenizers(class, layout),
-            Some(layout) => class.child(table::ENCODER, table::encoder(layout, preprocessing.fill.is_some())),
-            None => class,
+            // Images in a table are numbers, which need no encoder.
+            Some(layout) if metadata.input.shape.image().is_none() => {
+                class.child(table::ENCODER, table::encoder(layout, preprocessing.fill.is_some()))
+            }
+            _ => class,
         }
     }
 }
