@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::support::job::{kill, wait_for};
+use crate::support::job::{Job, kill, wait_for};
 use crate::support::{assert_same_bits, cresset, run, stderr, succeed, text, train_once};
 
 const HAM: [&str; 6] = ["meeting", "report", "agenda", "lunch", "review", "schedule"];
@@ -264,6 +264,45 @@ fn a_run_of_texts_that_is_killed_continues_to_the_same_bits() {
     assert!(kill(&mut child), "the run ended before it was killed");
     succeed(["train", "--resume", text(&cut)]);
     assert_same_bits(&whole, &cut);
+}
+
+#[test]
+fn two_processes_with_sparse_gradients_match_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = table(folder.path(), 200);
+    let [one, two] = ["one", "two"].map(|name| folder.path().join(name));
+    let options = [
+        "--data",
+        text(&table),
+        "--text",
+        "body",
+        "--label",
+        "kind",
+        "--recipe",
+        "none",
+        "--model",
+        "bow",
+        "--model-options",
+        "rows=4096",
+        "--lr",
+        "0.01",
+        "--epochs",
+        "4",
+        "--clip",
+        "1",
+        "--threads",
+        "1",
+    ];
+    succeed(["train", "--batch-size", "16", "--out", text(&one)].iter().chain(&options));
+    let own = ["train", "--batch-size", "8", "--out", text(&two)];
+    Job::start(2, &[&own[..], &options].concat()).succeed();
+    let losses = |run: &Path| -> Vec<f64> {
+        let metrics = std::fs::read_to_string(run.join("metrics.csv")).unwrap();
+        metrics.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().parse().unwrap()).collect()
+    };
+    let (one, two) = (losses(&one), losses(&two));
+    assert!(one[3] < 0.5 * one[0] && one.len() == two.len(), "{one:?}");
+    assert!(one.iter().zip(&two).all(|(one, two)| (one - two).abs() < 1e-3), "{one:?} {two:?}");
 }
 
 #[test]
