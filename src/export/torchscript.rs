@@ -219,7 +219,9 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 /// ```
 pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, path: &Path) -> Result<()> {
     define_features(&mut module, &metadata.outputs, metadata.preprocessing.kind.is_tokens())?;
-    if let Some(methods) = metadata.input.table.as_ref().and_then(texts::methods) {
+    if let Some(layout) = &metadata.input.table
+        && let Some(methods) = texts::methods(&module, layout)?
+    {
         module.define(methods)?;
     }
     if let Some(conformal) = metadata.conformal {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
 use super::torchscript::{self, DTYPE};
-use super::{ExportFormat, ExportedModel, VERIFICATION, Verification, table};
+use super::{ExportFormat, ExportedModel, VERIFICATION, Verification, table, texts};
 use crate::error::{Error, Result};
 use crate::model::script;
 use crate::options::device;
@@ -224,22 +224,13 @@ fn cast(module: &mut Module, dtype: Dtype) -> Result<()> {
 
 /// The methods and attributes of the default export that must survive freezing.
 fn kept(module: &Module) -> Result<Vec<&'static str>> {
-    const METHODS: [&str; 10] = [
-        "predict",
-        "predict_set",
-        "energy",
-        "ood_score",
-        "is_ood",
-        "features",
-        "class_names",
-        "pixels",
-        "encode_text",
-        "predict_text",
-    ];
+    const METHODS: [&str; 8] =
+        ["predict", "predict_set", "energy", "ood_score", "is_ood", "features", "class_names", "pixels"];
     let known = module.methods()?;
     let methods = METHODS
         .into_iter()
         .chain(table::METHOD_NAMES)
+        .chain(texts::METHOD_NAMES)
         .filter(|name| known.iter().any(|method| method == name));
     Ok(methods.chain(["classes"]).collect())
 }

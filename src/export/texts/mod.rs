@@ -5,9 +5,12 @@ mod hashed;
 #[cfg(test)]
 mod tests;
 
+use cresset_bridge::script::Module;
+
 use crate::data::TableLayout;
 use crate::data::column::ColumnKind;
 use crate::data::tokens::{RESERVED, Tokenization};
+use crate::error::Error;
 use crate::export::tokenizer::script;
 use crate::model::script::Class;
 
@@ -55,20 +58,27 @@ def predict_text(self, texts: List[str], pairs: List[str]) -> Tuple[Tensor, Tens
     return self.predict(self.encode_text(texts, pairs))
 "#;
 
+/// The names of the methods.
+pub(super) const METHOD_NAMES: [&str; 2] = ["encode_text", "predict_text"];
+
 /// The methods of a model of texts; none for other models, and for a tokenizer that has no TorchScript.
-pub(super) fn methods(layout: &TableLayout) -> Option<&'static str> {
+///
+/// # Errors
+/// What libtorch fails with.
+pub(super) fn methods(module: &Module, layout: &TableLayout) -> Result<Option<&'static str>, Error> {
     let methods = match (layout.is_text(), layout.columns.len()) {
         (true, 1) => OF_TEXTS,
         (true, 2) => OF_PAIRS,
-        _ => return None,
+        _ => return Ok(None),
     };
-    match columns(layout).try_for_each(|(tokenization, length)| tokenizer(tokenization, length).map(|_| ())) {
-        Ok(()) => Some(methods),
-        Err(problem) => {
+    for ((tokenization, length), name) in columns(layout).zip(TOKENIZERS) {
+        if module.child(name)?.is_none() {
+            let problem = tokenizer(tokenization, length).err().unwrap_or_default();
             tracing::warn!("the exported file takes token ids and not texts: {problem}");
-            None
+            return Ok(None);
         }
     }
+    Ok(Some(methods))
 }
 
 /// Adds the tokenizers of a model of texts to its class.
