@@ -1,7 +1,7 @@
 //! Folders of text files and raw mails, with a subfolder per class.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -59,12 +59,10 @@ impl Format for TextFolder {
     }
 
     fn recognizes(&self, path: &Path) -> bool {
+        let mut seen = Seen::default();
         let folders = entries(path).unwrap_or_default().into_iter().filter(|entry| entry.is_dir());
-        let mut files = Vec::new();
-        folders.for_each(|folder| collect(&folder, DEEPEST, &mut files));
-        path.is_dir()
-            && files.iter().any(|file| is_text_file(file))
-            && !files.iter().any(|file| is_image(file))
+        folders.for_each(|folder| seen.look(&folder, DEEPEST));
+        path.is_dir() && seen.has_text && !seen.has_image
     }
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
@@ -106,16 +104,30 @@ fn read(path: &Path, kind: impl Fn(&[String]) -> Result<ColumnKind>) -> Result<D
     Ok(Dataset { portions, ..read.into_dataset(path, kind)? })
 }
 
-/// Collects some files of a folder and its subfolders.
-fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
-    for entry in entries(folder).unwrap_or_default() {
-        if files.len() >= LOOKED_AT {
-            return;
-        }
-        match entry.is_dir() {
-            true if depth > 0 => collect(&entry, depth - 1, files),
-            true => {}
-            false => files.push(entry),
+/// The kinds among the first files of a folder.
+#[derive(Default)]
+struct Seen {
+    files: usize,
+    has_text: bool,
+    has_image: bool,
+}
+
+impl Seen {
+    /// Looks at the files of a folder and its subfolders, up to the first image.
+    fn look(&mut self, folder: &Path, depth: usize) {
+        for entry in entries(folder).unwrap_or_default() {
+            if self.has_image || self.files >= LOOKED_AT {
+                return;
+            }
+            match entry.is_dir() {
+                true if depth > 0 => self.look(&entry, depth - 1),
+                true => {}
+                false => {
+                    self.files += 1;
+                    self.has_text |= is_text_file(&entry);
+                    self.has_image |= is_image(&entry);
+                }
+            }
         }
     }
 }
