@@ -8,8 +8,6 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use glob::MatchOptions;
-
 use super::InputSpec;
 use crate::data::error::{Error, Location, Result};
 use crate::data::format;
@@ -18,6 +16,7 @@ use crate::data::format::folder::{entries, resolve_links};
 use crate::data::format::skipped::Skipped;
 use crate::data::format::text_folder::is_text_file;
 use crate::data::image::Kind;
+use crate::data::table_files::AS_IN_A_SHELL;
 
 /// The name of standard input.
 const STANDARD_INPUT: &str = "-";
@@ -149,12 +148,7 @@ fn pattern_jobs(pattern: &str, spec: &Arc<InputSpec>) -> Jobs {
     let bad = |problem: String| -> Jobs {
         Box::new(std::iter::once(Job::Bad(Error::data(Path::new(pattern), problem).into())))
     };
-    let like_a_shell = MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
-    let mut matches = match glob::glob_with(pattern, like_a_shell) {
+    let mut matches = match glob::glob_with(pattern, AS_IN_A_SHELL) {
         Ok(matches) => matches.peekable(),
         Err(error) => {
             return bad(format!("there is no such file, and this is not a valid pattern ({})", error.msg));

@@ -7,6 +7,13 @@ use std::path::{Path, PathBuf};
 /// The bits of a line number for the lines of a file.
 const LINE_BITS: u32 = 40;
 
+/// Patterns are matched as in a shell: `*` leaves out hidden files and does not cross folders.
+pub const AS_IN_A_SHELL: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
 /// The files of a pattern, in the order of their names; none if the path is no pattern, or names a file itself.
 pub fn files(pattern: &Path) -> Vec<PathBuf> {
     let Some(text) = pattern.to_str().filter(|text| text.contains(['*', '?', '['])) else {
@@ -16,13 +23,7 @@ pub fn files(pattern: &Path) -> Vec<PathBuf> {
     if pattern.try_exists().unwrap_or(true) {
         return Vec::new();
     }
-    // As in a shell, `*` leaves out hidden files and does not cross folders.
-    let options = glob::MatchOptions {
-        require_literal_leading_dot: true,
-        require_literal_separator: true,
-        ..glob::MatchOptions::new()
-    };
-    let found = glob::glob_with(text, options).into_iter().flatten().flatten();
+    let found = glob::glob_with(text, AS_IN_A_SHELL).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = found.filter(|path| !path.is_dir()).collect();
     files.sort_unstable();
     files
