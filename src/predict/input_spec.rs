@@ -214,7 +214,7 @@ impl InputSpec {
 
     /// Whether the model takes one text.
     pub fn takes_texts(&self) -> bool {
-        self.layout.is_text() && self.layout.columns.len() == 1
+        self.layout.only_text().is_some()
     }
 
     /// The token ids of the text in a file.
@@ -229,12 +229,9 @@ impl InputSpec {
     /// # Errors
     /// A model that does not take one text, and a text that its tokenizer cannot encode.
     pub fn text(&self, bytes: &[u8]) -> std::result::Result<Vec<f32>, String> {
-        match &self.layout.columns[..] {
-            [Column { kind: ColumnKind::Tokens { tokenization, length }, .. }] => {
-                tokenization.features(&text::of_file(bytes).0, *length)
-            }
-            _ => Err("the model does not take a text alone".to_string()),
-        }
+        let problem = || "the model does not take a text alone".to_string();
+        let (tokenization, length) = self.layout.only_text().ok_or_else(problem)?;
+        tokenization.features(&text::of_file(bytes).0, length)
     }
 
     /// Whether the model takes images.

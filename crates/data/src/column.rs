@@ -239,6 +239,16 @@ impl TableLayout {
         self.columns.iter().map(Column::features).sum()
     }
 
+    /// How the text is tokenized, and its maximum number of tokens, if that text is the only input.
+    pub fn only_text(&self) -> Option<(&Tokenization, usize)> {
+        match &self.columns[..] {
+            [Column { kind: ColumnKind::Tokens { tokenization, length }, .. }] => {
+                Some((tokenization, *length))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether all inputs are token ids of texts.
     pub fn is_text(&self) -> bool {
         let is_text = |column: &Column| matches!(column.kind, ColumnKind::Tokens { .. });

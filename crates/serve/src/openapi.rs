@@ -149,7 +149,7 @@ fn input_body(rows: &str, metadata: &Metadata) -> Value {
         "text/csv": { "schema": { "type": "string", "description": "Table rows, in the format of `cresset predict`" } },
     });
     let takes_images = metadata.input.shape.image().is_some();
-    if metadata.input.table.as_ref().is_some_and(|table| table.is_text() && table.columns.len() == 1) {
+    if metadata.input.table.as_ref().is_some_and(|table| table.only_text().is_some()) {
         body["text/plain"] = json!({ "schema": { "type": "string", "description": "A text" } });
     }
     if takes_images {
