@@ -6,7 +6,7 @@ use std::process::Command;
 use cresset::data::tokenizer::{TrainedKind, train};
 
 use crate::programs::{bash, shown_command};
-use crate::support::samples::write_mails;
+use crate::support::samples::{mail_options, write_mails};
 use crate::support::{run, stderr, succeed, text, train_once};
 
 /// A run that was trained on mails, and options of the models that are tried.
@@ -28,7 +28,7 @@ pub fn trained(folder: &Path, model: &str, options: &str) -> PathBuf {
     write_mails(folder);
     let out = folder.join(model);
     let table = folder.join("mails.csv");
-    let data = ["--data", text(&table), "--text", "body", "--label", "kind", "--threads", "1"];
+    let data = mail_options(&table);
     let own = ["--model", model, "--model-options", options, "--epochs", "3", "--lr", "0.01"];
     train_once(&out, &[&data[..], &own].concat());
     out.join("model.pt")
@@ -88,7 +88,7 @@ fn tokenizers_with_a_vocabulary_are_part_of_the_file() {
         let file = folder.path().join(format!("{name}.json"));
         std::fs::write(&file, train(kind, &lines, 400).unwrap().to_json().unwrap()).unwrap();
         let out = folder.path().join(name);
-        let data = ["--data", text(&table), "--text", "body", "--label", "kind", "--threads", "1"];
+        let data = mail_options(&table);
         let own = ["--tokenizer", text(&file), "--model", "bow", "--epochs", "3", "--lr", "0.01"];
         train_once(&out, &[&data[..], &own].concat());
         let model = out.join("model.pt");

@@ -172,6 +172,11 @@ pub fn all(folder: &Path) {
     digits.write_corrections(&folder.join("feedback"), 0..60, inverted, |class| class);
 }
 
+/// The options of a training on the texts of a table of mails.
+pub fn mail_options(table: &Path) -> [&str; 8] {
+    ["--data", super::text(table), "--text", "body", "--label", "kind", "--threads", "1"]
+}
+
 /// Mails in a table and in a folder with a subfolder for each class, and new ones.
 pub fn write_mails(folder: &Path) {
     const COMMON: [&str; 6] = ["the", "we", "you", "please", "today", "with"];

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::support::job::{Job, kill, wait_for};
+use crate::support::samples::mail_options;
 use crate::support::{assert_same_bits, cresset, run, stderr, succeed, text, train_once};
 
 const HAM: [&str; 6] = ["meeting", "report", "agenda", "lunch", "review", "schedule"];
@@ -45,7 +46,7 @@ fn accuracy(run: &Path) -> f64 {
 fn a_text_column_trains_every_model_of_texts() {
     let folder = tempfile::tempdir().unwrap();
     let table = table(folder.path(), 160);
-    let options = ["--data", text(&table), "--text", "body", "--label", "kind", "--threads", "1"];
+    let options = mail_options(&table);
     for (model, more) in [
         ("bow", ""),
         ("textcnn", "rows=512,width=16,filters=8"),
@@ -184,7 +185,7 @@ fn each_word_of_a_text_is_explained_by_its_occlusion() {
 fn a_bag_of_models_of_texts_trains() {
     let folder = tempfile::tempdir().unwrap();
     let (table, out) = (table(folder.path(), 120), folder.path().join("run"));
-    let options = ["--data", text(&table), "--text", "body", "--label", "kind", "--threads", "1"];
+    let options = mail_options(&table);
     train_once(
         &out,
         &[&options[..], &["--bag", "3", "--model", "bow", "--model-options", "rows=4096", "--epochs", "4"]]
