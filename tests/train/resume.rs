@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::job::{kill, send, wait_for};
 use crate::support::{self, assert_same_bits, cresset, run, stderr, succeed, text, train_once};
 
-const EPOCHS: &str = "120";
+const EPOCHS: &str = "600";
 
 fn start(arguments: &[&str]) -> Child {
     cresset().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -41,7 +41,7 @@ fn an_interrupted_run_saves_and_resumes_bit_identically() {
 
         succeed(["train", "--resume", text(&out)]);
         assert_same_bits(&out, &undisturbed(&folder.path().join(signal)));
-        assert_eq!(std::fs::read_to_string(out.join("metrics.csv")).unwrap().lines().count(), 121);
+        assert_eq!(std::fs::read_to_string(out.join("metrics.csv")).unwrap().lines().count(), 601);
     }
 }
 
@@ -75,7 +75,7 @@ fn a_run_killed_at_any_time_resumes_bit_identically() {
     let metrics = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
     let epochs: Vec<_> =
         metrics.lines().skip(1).map(|line| line.split(',').next().unwrap().to_string()).collect();
-    assert_eq!(epochs, (1..=120).map(|epoch| epoch.to_string()).collect::<Vec<_>>());
+    assert_eq!(epochs, (1..=600).map(|epoch| epoch.to_string()).collect::<Vec<_>>());
     let partial = |path: &Path| {
         path.read_dir().unwrap().any(|e| e.unwrap().file_name().to_string_lossy().starts_with('.'))
     };
@@ -93,7 +93,7 @@ fn runs_with_each_later_optimizer_and_schedule_are_killed_and_resume_bit_identic
     ] {
         let out = |name: &str| folder.path().join(format!("{optimizer}-{name}"));
         let options = ["--optimizer", optimizer, "--schedule", schedule, "--schedule-options", options];
-        let options = [&options[..], &["--weight-decay", "0.01", "--epochs", "40"]].concat();
+        let options = [&options[..], &["--weight-decay", "0.01", "--epochs", "300"]].concat();
         train_once(&out("whole"), &options);
         let killed = out("killed");
         let mut child = start(&[&["train", "--out", text(&killed)], &options[..]].concat());

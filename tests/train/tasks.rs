@@ -197,8 +197,8 @@ fn killed_runs_of_labels_and_of_numbers_resume_bit_identically() {
     let folder = tempfile::tempdir().unwrap();
     let table = label_columns(folder.path());
     let labels =
-        ["--data", text(&table), "--labels", "high,right", "--loss", "asymmetric", "--epochs", "150"];
-    let numbers = ["--data", "diabetes", "--epochs", "100", "--patience", "100"];
+        ["--data", text(&table), "--labels", "high,right", "--loss", "asymmetric", "--epochs", "400"];
+    let numbers = ["--data", "diabetes", "--epochs", "400", "--patience", "400"];
     for (name, options) in [("labels", &labels[..]), ("numbers", &numbers)] {
         let (whole, killed) = (folder.path().join(format!("{name}-whole")), folder.path().join(name));
         train_once(&whole, options);

@@ -247,7 +247,7 @@ fn a_run_of_texts_that_is_killed_continues_to_the_same_bits() {
         "--model-options",
         "rows=4096",
         "--epochs",
-        "100",
+        "300",
         "--batch-size",
         "16",
         "--clip",
