@@ -10,9 +10,10 @@ The program is also `cresset` in PATH, and `python -m cresset`.
 
 from ._model import Model, Prediction, Predictions, load
 from ._program import Error, Interrupted, RunWarning, version
-from ._run import Epoch, Evaluation, Run, train
+from ._run import CrossValidation, Epoch, Evaluation, Run, cross_validate, train
 
 __all__ = [
+    "CrossValidation",
     "Epoch",
     "Error",
     "Evaluation",
@@ -22,6 +23,7 @@ __all__ = [
     "Predictions",
     "Run",
     "RunWarning",
+    "cross_validate",
     "load",
     "train",
     "version",

@@ -77,6 +77,10 @@ class Run:
         epochs: the epochs that were trained, without those before a resumption.
         stopped_early: why training ended before its last epoch; None if it did not.
         warnings: the warnings of the program.
+        label_errors: the file that ranks the labels, with ``find_label_errors=True``.
+        comparison: with ``from_=``, the event ``compared``: the model before and after on the validation set
+            and on the corrections.
+        promoted: with ``promote=True``, whether the old model was replaced.
     """
 
     path: Path
@@ -91,6 +95,9 @@ class Run:
     epochs: list[Epoch] = field(repr=False)
     stopped_early: str | None = None
     warnings: list[str] = field(default_factory=list)
+    label_errors: Path | None = None
+    comparison: Event | None = field(default=None, repr=False)
+    promoted: bool | None = None
 
     def load(self) -> Model:
         """The trained model."""
@@ -106,6 +113,27 @@ class Run:
         return pandas.DataFrame(
             rows, index=pandas.Index([epoch.epoch for epoch in self.epochs], name="epoch")
         )
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The models of a cross-validation.
+
+    Attributes:
+        path: the folder with a run folder for each fold.
+        runs: the runs that were trained, without those that were finished before a resumption.
+        folds: the metrics of each fold's model on its validation set.
+        mean: the mean of each metric over the folds, and of the ``loss``.
+        deviation: the standard deviation of each metric over the folds, and of the ``loss``.
+        label_errors: the file that ranks the labels, with ``find_label_errors=True``.
+    """
+
+    path: Path
+    runs: list[Run] = field(repr=False)
+    folds: list[Evaluation] = field(repr=False)
+    mean: dict[str, float]
+    deviation: dict[str, float]
+    label_errors: Path | None = None
 
 
 def train(
@@ -137,13 +165,51 @@ def train(
     Warns:
         RunWarning: for each warning of the program.
     """
+    if options.get("folds") is not None and options.get("fold") is None:
+        raise TypeError("train() trains one model; cresset.cross_validate() trains one per fold")
+    return _finished(_events(data, progress, on_event, options))
+
+
+def cross_validate(
+    data: str | os.PathLike[str] | pandas.DataFrame | None = None,
+    *,
+    folds: int | None = None,
+    progress: bool | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    **options: object,
+) -> CrossValidation:
+    """Trains one model per fold with ``cresset train --folds`` and evaluates each on its fold.
+
+    Args:
+        folds: their number, unless a cross-validation goes on with ``resume=``. The other arguments, errors
+            and warnings are those of `train`.
+
+    Returns:
+        The metrics of each fold, their mean and standard deviation.
+    """
+    if folds is None and options.get("resume") is None:
+        raise TypeError("cross_validate() needs folds, such as folds=5")
+    told = _events(data, progress, on_event, {**options, "folds": folds})
+    result = _last(told, "cross_validated")
+    if result is None:
+        raise Error(f"{options['resume']} is a single run; continue it with cresset.train()", 2)
+    return _cross_validated(told, result)
+
+
+def _events(
+    data: str | os.PathLike[str] | pandas.DataFrame | None,
+    progress: bool | None,
+    on_event: Callable[[Event], None] | None,
+    options: dict[str, object],
+) -> list[Event]:
+    """Trains, and returns all events of a success."""
     if data is not None:
         options["data"] = data if isinstance(data, (str, os.PathLike)) else _saved(data, options.get("out"))
     command = [program(), "train", "--events=json", *arguments(options)]
-    told: dict[str, list[Event]] = {}
+    told: list[Event] = []
 
     def take(event: Event) -> None:
-        told.setdefault(event["event"], []).append(event)
+        told.append(event)
         if event["event"] == "warning":
             warnings.warn(event["message"], RunWarning, stacklevel=5)
         if on_event is not None:
@@ -151,16 +217,15 @@ def train(
 
     with show(progress) as display:
         code, stderr = _follow(command, take, display)
-    if "finished" in told:
-        return _finished(told)
-    if "interrupted" in told or code == 130:
-        run = next((Path(event["run"]) for event in told.get("interrupted", [])), None)
+    if (error := _last(told, "error")) is not None:
+        raise Error(error["message"], error["exit_code"])
+    if (interrupted := _last(told, "interrupted")) is not None or code == 130:
+        run = Path(interrupted["run"]) if interrupted else None
         raise Interrupted(
             f"interrupted; cresset.train(resume={str(run)!r}) continues" if run else "interrupted", run
         )
-    if "error" in told:
-        error = told["error"][-1]
-        raise Error(error["message"], error["exit_code"])
+    if any(_last(told, name) for name in ["finished", "cross_validated"]):
+        return told
     raise failure(stderr, code)
 
 
@@ -208,13 +273,23 @@ def _read(process: subprocess.Popen[str], take: Callable[[Event], None], display
     process.wait()
 
 
-def _finished(told: dict[str, list[Event]]) -> Run:
-    finished, started = told["finished"][-1], told["started"][0]
+def _last(told: list[Event], name: str) -> Event | None:
+    """The last event of this name."""
+    return next((event for event in reversed(told) if event["event"] == name), None)
+
+
+def _finished(told: list[Event]) -> Run:
+    """The first run of these events, with what follows all runs."""
+    end = next(index for index, event in enumerate(told) if event["event"] == "finished")
+    finished, events = told[end], told[:end]
+    started = next(event for event in events if event["event"] == "started")
     paths = {name: Path(path) for name, path in finished["paths"].items() if path is not None}
     epochs = [
         Epoch(event["epoch"], _numbers(event["metrics"]), event["lr"], event["seconds"])
-        for event in told.get("epoch", [])
+        for event in events
+        if event["event"] == "epoch"
     ]
+    promotion = _last(told, "promotion")
     return Run(
         path=Path(finished["run"]),
         model=paths["model"],
@@ -226,9 +301,35 @@ def _finished(told: dict[str, list[Event]]) -> Run:
         test=_evaluation(finished["test"]) if finished["test"] else None,
         options=started["options"],
         epochs=epochs,
-        stopped_early=next((event["reason"] for event in told.get("stopped_early", [])), None),
-        warnings=[event["message"] for event in told.get("warning", [])],
+        stopped_early=next((event["reason"] for event in events if event["event"] == "stopped_early"), None),
+        warnings=[event["message"] for event in told if event["event"] == "warning"],
+        label_errors=_label_errors(told),
+        comparison=_last(told, "compared"),
+        promoted=promotion["promoted"] if promotion else None,
     )
+
+
+def _cross_validated(told: list[Event], result: Event) -> CrossValidation:
+    starts = [index for index, event in enumerate(told) if event["event"] == "started"]
+    ends = [index + 1 for index, event in enumerate(told) if event["event"] == "finished"]
+    runs = [_finished(told[start:end]) for start, end in zip(starts, ends, strict=True)]
+    return CrossValidation(
+        path=Path(result["run"]),
+        runs=runs,
+        folds=[_evaluation(fold) for fold in result["folds"]],
+        mean=_spread(result["mean"]),
+        deviation=_spread(result["deviation"]),
+        label_errors=_label_errors(told),
+    )
+
+
+def _label_errors(told: list[Event]) -> Path | None:
+    found = _last(told, "label_errors")
+    return Path(found["path"]) if found else None
+
+
+def _spread(found: Event) -> dict[str, float]:
+    return _numbers({"loss": found["loss"], **found["metrics"]})
 
 
 def _evaluation(found: Event) -> Evaluation:

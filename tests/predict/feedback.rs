@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::support::samples::{Digits, correction, inverted};
 use crate::support::{self, assert_same_bits, run, stderr, succeed, text, train_once};
 use cresset::feedback::{Correction, FeedbackWriter, NewInput};
@@ -94,15 +96,30 @@ fn harmful_corrections_are_refused_and_no_model_is_replaced() {
     let refuse = |out: &Path, more: &[&str]| {
         let output = run(fine_tune(&old, &set, out, &[&["--promote"], more].concat()));
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-        stderr(&output)
+        (stderr(&output), output.stdout)
     };
-    let problem = refuse(&folder.path().join("reviewed"), &["--epochs", "3"]);
+    let (problem, _) = refuse(&folder.path().join("reviewed"), &["--epochs", "3"]);
     assert!(problem.contains("more corrections wait for a second opinion"), "{problem}");
-    let problem = refuse(&new, &["--feedback-weight", "5", "--accept-contradictions"]);
+    let events = ["--events", "json"];
+    let (problem, stdout) =
+        refuse(&new, &[&["--feedback-weight", "5", "--accept-contradictions"], &events[..]].concat());
     assert!(!problem.contains("second opinion"), "{problem}");
     assert!(problem.contains("not promoted: ") && problem.contains("McNemar's test at 5 %"), "{problem}");
     assert_eq!(std::fs::read(old.join("model.pt")).unwrap(), before);
     assert!(!old.join("model.previous.pt").exists() && new.join("model.pt").is_file());
+
+    let events: Vec<Value> =
+        String::from_utf8(stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names = ["finished", "compared", "promotion"];
+    let [finished, compared, promotion] =
+        names.map(|name| events.iter().find(|event| event["event"] == name).unwrap());
+    assert_eq!(finished["run"], text(&new));
+    let right = &compared["validation"]["correct"];
+    assert!(right["before"].as_u64() > right["after"].as_u64(), "{compared}");
+    assert!(compared["validation"]["p"].as_f64().unwrap() < 0.05, "{compared}");
+    assert_eq!((&promotion["promoted"], &promotion["sha256"]), (&false.into(), &Value::Null));
+    let objections = promotion["objections"].as_array().unwrap();
+    assert!(!objections.is_empty() && objections.iter().all(|text| problem.contains(text.as_str().unwrap())));
 }
 
 /// A drawn 1 that somebody took for a 7, among corrections that are right.

@@ -124,8 +124,7 @@ fn errors_are_events_and_are_still_printed() {
     let out = folder.path().join("run");
     for (options, problem) in [
         (&["--data", "missing.csv"][..], "missing.csv"),
-        (&["--folds", "3"], "--events is for a single run"),
-        (&["--find-label-errors"], "--find-label-errors"),
+        (&["--folds", "3", "--report"], "--report is for a single run"),
     ] {
         let output = run(short(&out).iter().chain(options));
         assert_eq!(output.status.code(), Some(2));
@@ -137,6 +136,39 @@ fn errors_are_events_and_are_still_printed() {
         assert!(stderr(&output).contains(message), "{}", stderr(&output));
         assert!(!out.exists());
     }
+}
+
+#[test]
+fn each_fold_is_a_run_and_their_metrics_and_label_errors_follow() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("folds");
+    let options = ["--data", "iris", "--folds", "3", "--epochs", "2", "--find-label-errors"];
+    let events = events(succeed(short(&out).into_iter().chain(options)).as_bytes());
+    let folds: Vec<_> =
+        named(&events, "started").iter().map(|event| event["options"]["fold"].clone()).collect();
+    assert_eq!(folds, [1, 2, 3]);
+    let finished = named(&events, "finished");
+    assert_eq!((finished.len(), named(&events, "epoch").len()), (3, 6));
+
+    let result = only(&events, "cross_validated");
+    assert_eq!(result["run"], text(&out));
+    let losses: Vec<_> =
+        result["folds"].as_array().unwrap().iter().map(|fold| fold["loss"].as_f64().unwrap()).collect();
+    let found: Vec<_> = finished.iter().map(|event| event["validation"]["loss"].as_f64().unwrap()).collect();
+    assert_eq!(losses, found);
+    let mean = result["mean"]["loss"].as_f64().unwrap();
+    assert!((mean - losses.iter().sum::<f64>() / 3.).abs() < 1e-12);
+    let accuracy = |value: &Value| value["metrics"]["accuracy"].as_f64().unwrap();
+    let accuracies: Vec<_> = result["folds"].as_array().unwrap().iter().map(accuracy).collect();
+    let squares = accuracies.iter().map(|value| (value - accuracy(&result["mean"])).powi(2)).sum::<f64>();
+    assert!((accuracy(&result["deviation"]) - (squares / 2.).sqrt()).abs() < 1e-12);
+    assert!(Path::new(result["paths"]["folds"].as_str().unwrap()).is_file());
+
+    let label_errors = events.last().unwrap();
+    assert_eq!((&label_errors["event"], &label_errors["ranked"]), (&"label_errors".into(), &150.into()));
+    let rows = std::fs::read_to_string(label_errors["path"].as_str().unwrap()).unwrap();
+    let errors = rows.lines().filter(|line| line.ends_with(",yes")).count();
+    assert_eq!(label_errors["errors"].as_u64(), Some(errors as u64));
 }
 
 #[test]

@@ -65,6 +65,21 @@ class Training(unittest.TestCase):
         self.assertGreater(numpy.mean([a == b for a, b in zip(found.classes, frame["species"], strict=True)]), 0.8)
         self.assertEqual([row.input for row in found][:3], [0, 1, 2])
 
+    def test_a_cross_validation_has_a_run_for_each_fold_and_ranks_the_labels(self) -> None:
+        folds = cresset.cross_validate("iris", folds=3, epochs=2, find_label_errors=True)
+        self.assertEqual([run.options["fold"] for run in folds.runs], [1, 2, 3])
+        self.assertEqual([len(run.epochs) for run in folds.runs], [2, 2, 2])
+        losses = [run.validation.loss for run in folds.runs]
+        self.assertEqual([fold.loss for fold in folds.folds], losses)
+        self.assertAlmostEqual(folds.mean["loss"], numpy.mean(losses))
+        self.assertAlmostEqual(folds.deviation["loss"], numpy.std(losses, ddof=1))
+        assert folds.label_errors is not None
+        self.assertEqual(len(pandas.read_csv(folds.label_errors)), 150)
+        unchanged = cresset.cross_validate(resume=folds.path)
+        self.assertEqual((unchanged.runs, unchanged.mean), ([], folds.mean))
+        with self.assertRaises(TypeError):
+            cresset.train("iris", folds=3)
+
     # As notebooks set it.
     @unittest.mock.patch.dict(os.environ, {"CLICOLOR_FORCE": "1", "FORCE_COLOR": "1"})
     def test_errors_of_the_program_are_exceptions(self) -> None:

@@ -1,5 +1,6 @@
 //! Events of a training run on standard output, one JSON object per line (`--events json`). docs/events.md has the schema.
 
+mod results;
 mod training;
 
 use std::fmt::{Debug, Write};
@@ -13,6 +14,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
+pub use results::{compared, cross_validated, label_errors, promotion};
 pub use training::{TrainingEvents, finished, interrupted, started, stopped_early};
 
 /// The version of the schema. Other fields and events may be added to a version.

@@ -89,8 +89,10 @@ pub fn stopped_early(reason: &str) {
     emit("stopped_early", json!({ "reason": reason }));
 }
 
-/// Training was interrupted; the run can be resumed.
-pub fn interrupted(folder: &RunFolder, epoch: u32, step: usize) {
+/// Training was interrupted at this epoch and step of the run, which can be resumed; `None` if the run is complete and its
+/// control was being trained.
+pub fn interrupted(folder: &RunFolder, position: Option<(u32, usize)>) {
+    let (epoch, step) = position.unzip();
     emit("interrupted", json!({ "run": folder.path(), "epoch": epoch, "step": step }));
 }
 

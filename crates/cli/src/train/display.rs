@@ -81,11 +81,8 @@ impl DisplayOptions {
         Ok(())
     }
 
-    /// The first of the options that was given.
+    /// The first of the options for a single run that was given.
     pub fn given(&self) -> Option<&'static str> {
-        if self.events.is_some() {
-            return Some("--events");
-        }
         #[cfg(feature = "tui")]
         if self.tui {
             return Some("--tui");

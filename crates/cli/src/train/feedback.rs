@@ -11,7 +11,7 @@ use cresset::run::fine_tune::{self, Comparison, PREVIOUS, objections, promote};
 
 use super::Train;
 use crate::screen::tell;
-use crate::{Ended, show};
+use crate::{Ended, events, show};
 
 /// Fine-tunes the model of a run on corrections, compares it with the old one, and replaces that with `--promote`.
 pub fn run(train: &Train, from: &RunFolder, stop_flag: &Arc<AtomicBool>) -> anyhow::Result<Ended> {
@@ -24,6 +24,7 @@ pub fn run(train: &Train, from: &RunFolder, stop_flag: &Arc<AtomicBool>) -> anyh
         show("training the old model equally long without the corrections, for comparison\n\n")?;
         let control = fine_tune::train_control(&folder, &|| stop_flag.load(Ordering::Relaxed))?;
         let Some(control) = control else {
+            events::interrupted(&folder, None);
             tell("interrupted; the state is saved. Resume with the same command and");
             tell(&format!("  --continue --out {}", terminal::argument(folder.path())));
             return Ok(Ended::Interrupted);
@@ -34,6 +35,7 @@ pub fn run(train: &Train, from: &RunFolder, stop_flag: &Arc<AtomicBool>) -> anyh
     };
     let device = config.device.resolve()?;
     let comparison = fine_tune::compare(&from.model(), &folder, control.as_ref(), device)?;
+    events::compared(from, &folder, &comparison);
     show(&format!(
         "before → after\n{}\nwritten to {}/\n",
         comparison.to_text(),
@@ -46,6 +48,7 @@ fn decide(comparison: &Comparison, from: &RunFolder, new: &RunFolder) -> anyhow:
     let against = objections(comparison);
     if against.is_empty() {
         let done = promote(from, new)?;
+        events::promotion(from, Ok(&done));
         show(&format!(
             "promoted: {} is now the new model (SHA-256 {}…); the old one was renamed to {PREVIOUS}\n",
             from.model().display(),
@@ -53,6 +56,7 @@ fn decide(comparison: &Comparison, from: &RunFolder, new: &RunFolder) -> anyhow:
         ))?;
         return Ok(Ended::Well);
     }
+    events::promotion(from, Err(&against));
     tell(&format!(
         "not promoted: {} was left unchanged, because the new model has a problem:",
         from.model().display()

@@ -5,8 +5,10 @@ use cresset::evaluate::METRICS;
 use cresset::options::Config;
 use cresset::run::RunFolder;
 use cresset::run::{self, CrossValidation, FoldFigures, Outcome, Spread, spread};
+use cresset::train::Callback;
 
-use super::{interrupted, introduction, notes, warn_about_data};
+use super::{interrupted, introduction, notes, report_end, warn_about_data};
+use crate::events::{self, TrainingEvents};
 use crate::progress::Progress;
 use crate::{Ended, show, thousands};
 
@@ -24,7 +26,9 @@ pub fn run(
     if let Ended::Interrupted = train(folds, &resume_arguments, stop)? {
         return Ok(Ended::Interrupted);
     }
-    show(&table(&folds.figures()?))?;
+    let figures = folds.figures()?;
+    events::cross_validated(folds.folder(), &figures);
+    show(&table(&figures))?;
     show(&format!(
         "\nwritten to {}/folds.csv; each fold is a separate run\n",
         terminal::path(folds.folder().path())
@@ -60,10 +64,22 @@ fn train(folds: &CrossValidation, resume_arguments: &str, stop: &dyn Fn() -> boo
         if fold == 1 {
             warn_about_data(&run);
         }
+        events::started(&run);
         show(&format!("fold {fold} of {}\n{}", folds.folds(), introduction(&run)))?;
-        match run::finish(run, &mut Progress::new(), stop)? {
-            Outcome::Interrupted { epoch, step } => return Ok(interrupted(resume_arguments, epoch, step)),
-            Outcome::Trained(trained) => show(&notes(&trained))?,
+        let folder = run.folder.clone();
+        let mut display: Box<dyn Callback> = match events::is_on() {
+            true => Box::new(TrainingEvents::new(&folder)),
+            false => Box::new(Progress::new()),
+        };
+        match run::finish(run, &mut *display, stop)? {
+            Outcome::Interrupted { epoch, step } => {
+                events::interrupted(&folder, Some((epoch, step)));
+                return Ok(interrupted(resume_arguments, epoch, step));
+            }
+            Outcome::Trained(trained) => {
+                show(&notes(&trained))?;
+                report_end(&folder, &trained);
+            }
             Outcome::CompletedOnRank0 => {}
         }
         show("\n")?;
@@ -74,6 +90,7 @@ fn train(folds: &CrossValidation, resume_arguments: &str, stop: &dyn Fn() -> boo
 fn rank(folds: &CrossValidation, run: &RunFolder) -> anyhow::Result<()> {
     let output = run.path().join("label_errors.csv");
     let found = run::find_label_errors(folds, &output)?;
+    events::label_errors(&output, &found);
     show(&format!(
         "{} of {} labels are probably wrong; {} ranks all labels, most suspicious first\n",
         thousands(found.errors),

@@ -94,7 +94,6 @@ impl Train {
         let stop = stop_on_interrupt()?;
         if let Some(from) = &self.from {
             refuse_several("--from")?;
-            self.refuse_events("--from")?;
             return feedback::run(&self, &RunFolder::open(from)?, &stop);
         }
         let given = self.config.given();
@@ -122,7 +121,6 @@ impl Train {
         }
         if self.find_label_errors {
             refuse_several("--find-label-errors")?;
-            self.refuse_events("--find-label-errors")?;
         }
         let timeout = Duration::try_from_secs_f64(config.training.peer_timeout).unwrap_or(Duration::MAX);
         let world = World::from_environment(timeout)?;
@@ -138,16 +136,19 @@ impl Train {
     ) -> anyhow::Result<Option<RunFolder>> {
         let run = self.start_or_resume(config, &World::alone())?;
         let folder = run.folder.clone();
+        events::started(&run);
         show(&introduction(&run))?;
         let (outcome, tracking) = self.train_with_callbacks(run, stop_flag)?;
         match outcome {
             Outcome::Trained(trained) => {
                 show(&scores(&trained))?;
                 tracking.trained(&folder, &trained);
+                report_end(&folder, &trained);
             }
             Outcome::CompletedOnRank0 => {}
             Outcome::Interrupted { epoch, step } => {
                 tracking.interrupted(&folder);
+                events::interrupted(&folder, Some((epoch, step)));
                 tell(&format!(
                     "interrupted in epoch {epoch}, after step {step}; the state is saved. Resume with the same command and"
                 ));
@@ -210,7 +211,7 @@ impl Train {
             Outcome::Interrupted { .. } if !world.is_rank_zero() => return Ok(Ended::Interrupted),
             Outcome::Interrupted { epoch, step } => {
                 tracking.interrupted(&folder);
-                events::interrupted(&folder, epoch, step);
+                events::interrupted(&folder, Some((epoch, step)));
                 return Ok(interrupted(&terminal::argument(folder.path()), epoch, step));
             }
         }
@@ -262,14 +263,6 @@ impl Train {
                 Err(error.into())
             }
         }
-    }
-
-    fn refuse_events(&self, option: &str) -> anyhow::Result<()> {
-        if events::is_on() {
-            let problem = format!("--events does not include what {option} shows; use only one of them");
-            return Err(Error::Usage(problem).into());
-        }
-        Ok(())
     }
 
     fn refuse_single_run_options(&self, option: &str) -> anyhow::Result<()> {
