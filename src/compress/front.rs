@@ -2,10 +2,14 @@
 
 use super::Compressed;
 
+/// How much slower than the original a model may be on one example to be chosen: the noise of a measurement.
+const SLOWDOWN: f64 = 1.05;
+
 /// Marks the Pareto front of score, size and latency, and chooses a model from it: the one with the smallest size times latency
-/// whose score is at most `max_loss` below that of the original. The first model is the original.
+/// whose score is at most `max_loss` below that of the original, and which is not slower on one example. The first model is the
+/// original.
 pub fn mark(models: &mut [Compressed], max_loss: f64) {
-    let Some(original) = models.first().map(|model| model.score) else { return };
+    let Some(Compressed { score: original, latency_1, .. }) = models.first().cloned() else { return };
     let on_front: Vec<bool> =
         models.iter().map(|model| !models.iter().any(|other| dominates(other, model))).collect();
     for (model, on_front) in models.iter_mut().zip(on_front) {
@@ -14,7 +18,10 @@ pub fn mark(models: &mut [Compressed], max_loss: f64) {
     }
     // The margin allows for rounding errors in fractions such as 1436/1438.
     let least_score = original - max_loss - 1e-9;
-    let chosen = models.iter_mut().filter(|model| model.is_on_front && model.score >= least_score);
+    let is_allowed = |model: &&mut Compressed| {
+        model.is_on_front && model.score >= least_score && model.latency_1 <= SLOWDOWN * latency_1
+    };
+    let chosen = models.iter_mut().filter(is_allowed);
     if let Some(chosen) = chosen.min_by(|a, b| cost(a).total_cmp(&cost(b))) {
         chosen.is_chosen = true;
     }
@@ -46,6 +53,7 @@ mod tests {
             file: "m.pt".into(),
             outputs: Outputs::Classification,
             score,
+            interval: None,
             bytes,
             parameters: 1,
             latency_1: latency,
@@ -69,6 +77,15 @@ mod tests {
         assert_eq!(models.each_ref().map(|model| model.is_chosen), [false, false, false, true, false]);
         mark(&mut models, 0.);
         assert!(models[1].is_chosen && !models[3].is_chosen);
+    }
+
+    #[test]
+    fn a_smaller_model_that_is_slower_is_not_chosen() {
+        let mut models = [model(0.99, 100, 10.), model(0.99, 20, 11.), model(0.99, 80, 10.2)];
+        mark(&mut models, 0.003);
+        assert_eq!(models.each_ref().map(|model| model.is_chosen), [false, false, true]);
+        mark(&mut models[..2], 0.003);
+        assert!(models[0].is_chosen, "the original");
     }
 
     proptest! {

@@ -16,7 +16,8 @@ use crate::data::atomic::{self, WithPath};
 use crate::data::sha256;
 use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::drift::DriftReference;
-use crate::evaluate::{Evaluation, Keep, evaluate};
+use crate::evaluate::interval::score_interval;
+use crate::evaluate::{Evaluation, Interval, Keep, evaluate};
 use crate::export::{self, Compression, Dtype, Evaluations, Metadata, Variant};
 use crate::model::{Int8, Network, Outputs};
 use crate::options::Config;
@@ -38,6 +39,8 @@ pub struct Compressed {
     pub outputs: Outputs,
     /// The validation score ([`Evaluation::score`]): accuracy or micro-averaged F1 score, from 0 to 1, or R².
     pub score: f64,
+    /// The 95 % confidence interval of the score; none if it has too many outputs to resample.
+    pub interval: Option<Interval>,
     /// The size of the file in bytes.
     pub bytes: u64,
     /// The number of parameters.
@@ -48,7 +51,7 @@ pub struct Compressed {
     pub latency_64: f64,
     /// Whether the model is on the Pareto front of score, size and latency.
     pub is_on_front: bool,
-    /// Whether this is the chosen model: the cheapest within the limit of the score.
+    /// Whether this is the chosen model: the cheapest within the limits of score and latency.
     pub is_chosen: bool,
 }
 
@@ -83,11 +86,16 @@ pub trait CompressionCallback {
     /// Called before each model is created.
     fn begins(&mut self, name: &str) -> Result<()>;
 
+    /// Called if the defaults include a compression that this model does not support, with the reason.
+    fn skips(&mut self, _reason: &str) -> Result<()> {
+        Ok(())
+    }
+
     /// The callback for fine-tuning.
     fn training(&mut self) -> &mut dyn Callback;
 }
 
-/// Creates the requested models of a complete run and `compression.csv` in its folder `compressed`. The files are moved there when
+/// Creates the requested models of a complete run, or those of [`CompressOptions::or_defaults`] that the model supports, and `compression.csv` in its folder `compressed`. The files are moved there when
 /// all models are finished. The first model of the result is the original.
 ///
 /// ```
@@ -139,6 +147,12 @@ pub fn compress(
 
 fn run(mut job: Job, watch: &mut dyn CompressionCallback) -> Result<Vec<Compressed>> {
     let original = job.trained()?;
+    if job.is_default
+        && let Some(reason) = original.network.why_unprunable()
+    {
+        watch.skips(reason)?;
+        job.options.prune.clear();
+    }
     job.add_original(&original)?;
     job.write_variants(&original, watch)?;
     if job.options.distill.is_some() && job.options.prune.is_empty() {
@@ -146,8 +160,8 @@ fn run(mut job: Job, watch: &mut dyn CompressionCallback) -> Result<Vec<Compress
         job.write_float32(&distilled)?;
         job.write_variants(&distilled, watch)?;
     }
-    for share in &job.options.prune {
-        let pruned = job.fine_tuned(&format!("prune-{share}"), Some(*share), watch)?;
+    for share in job.options.prune.clone() {
+        let pruned = job.fine_tuned(&format!("prune-{share}"), Some(share), watch)?;
         job.write_float32(&pruned)?;
         job.write_variants(&pruned, watch)?;
     }
@@ -197,7 +211,9 @@ impl Candidate {
 /// The state of a compression.
 struct Job<'a> {
     folder: &'a RunFolder,
-    options: &'a CompressOptions,
+    options: CompressOptions,
+    /// Whether no compression was chosen.
+    is_default: bool,
     out: PathBuf,
     config: Config,
     prepared: Prepared,
@@ -215,7 +231,8 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn begin(folder: &'a RunFolder, options: &'a CompressOptions, out: &Path) -> Result<Self> {
+    fn begin(folder: &'a RunFolder, given: &CompressOptions, out: &Path) -> Result<Self> {
+        let options = given.clone().or_defaults();
         if !folder.model().is_file() {
             let problem = "the run has no model.pt yet; finish it with `cresset train --resume`";
             return Err(Error::artifact(folder.path(), problem));
@@ -244,6 +261,7 @@ impl<'a> Job<'a> {
         fs::create_dir(out).map_err(Error::io("create the folder", out))?;
         Ok(Job {
             folder,
+            is_default: options != *given,
             options,
             out: out.to_path_buf(),
             config,
@@ -310,7 +328,7 @@ impl<'a> Job<'a> {
         }
         let preprocessing = self.prepared.preprocessing.clone();
         let logits = move |inputs: &Tensor| classifier.logits(&preprocessing.undo(inputs));
-        let CompressOptions { temperature, teacher_share, .. } = *self.options;
+        let CompressOptions { temperature, teacher_share, .. } = self.options;
         Ok(Distillation { teacher: Box::new(logits), temperature, share: teacher_share })
     }
 
@@ -388,7 +406,7 @@ impl<'a> Job<'a> {
             Ok(cast.module.call("forward", &raw)?.remove(0).to_device(self.prepared.device))
         };
         let classes = self.prepared.dataset.classes.len();
-        let validation = evaluate(&*self.prepared.validation, &outputs, classes, Keep::Sums, results)?;
+        let validation = evaluate(&*self.prepared.validation, &outputs, classes, Keep::Scores, results)?;
         self.add(name, file, candidate, outputs, &validation)
     }
 
@@ -414,6 +432,7 @@ impl<'a> Job<'a> {
         self.models.push(Compressed {
             name,
             file,
+            interval: score_interval(validation, &outputs),
             outputs,
             score: validation.score(),
             bytes,

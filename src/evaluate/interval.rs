@@ -132,6 +132,17 @@ pub fn intervals(evaluation: &Evaluation, outputs: &Outputs) -> Vec<Option<Inter
     METRICS.iter().zip(&mut samples).map(interval).collect()
 }
 
+/// The confidence interval of [`Evaluation::score`]; `None` for F1 and R² without scores, or with too many to resample.
+pub(crate) fn score_interval(evaluation: &Evaluation, outputs: &Outputs) -> Option<Interval> {
+    if let Some(confusion) = evaluation.confusion() {
+        return wilson(confusion.correct(), confusion.total());
+    }
+    let scores = evaluation.scores.as_ref().filter(|scores| scores.logits.numel() <= MAX_RESAMPLED_SCORES)?;
+    let drawn = |number: usize| resample(scores, outputs, number as u64).score();
+    let mut samples: Vec<f64> = (0..RESAMPLES).map(drawn).collect();
+    samples.iter().all(|score| score.is_finite()).then(|| percentiles(&mut samples))
+}
+
 /// A bootstrap resample: N examples drawn with replacement.
 fn resample(scores: &Scores, outputs: &Outputs, number: u64) -> Evaluation {
     let rows = scores.logits.size()[0];

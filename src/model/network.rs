@@ -592,21 +592,25 @@ impl Network {
     /// # Errors
     /// A model that is not a built-in architecture, and one without prunable layers.
     pub fn prune(&mut self, share: f64) -> Result<()> {
-        let layers = self.layers().ok_or_else(|| {
-            let problem = "--prune: only the architectures that `cresset models` lists can be pruned";
-            Error::Usage(problem.to_string())
-        })?;
-        let cuts = pruning::cuts(layers, &self.state, share);
-        if cuts.is_empty() {
-            let problem = "--prune: this model has no channels or hidden units that can be pruned";
-            return Err(Error::Usage(problem.to_string()));
+        if let Some(reason) = self.why_unprunable() {
+            return Err(Error::Usage(format!("--prune: {reason}")));
         }
-        for cut in cuts {
+        let layers = self.layers().expect("a model that can be pruned has layers");
+        for cut in pruning::cuts(layers, &self.state, share) {
             let tensor = self.state.get_mut(&cut.tensor).expect("a cut names a tensor of the model");
             let kept = cut.apply(&tensor.detach());
             tensor.set_data(&kept);
         }
         Ok(())
+    }
+
+    /// Why [`Network::prune`] fails; `None` if it does not.
+    pub(crate) fn why_unprunable(&self) -> Option<&'static str> {
+        let Some(layers) = self.layers() else {
+            return Some("only the architectures that `cresset models` lists can be pruned");
+        };
+        let is_prunable = !pruning::cuts(layers, &self.state, 0.5).is_empty();
+        (!is_prunable).then_some("this model has no channels or hidden units that can be pruned")
     }
 
     /// Converts all floating-point tensors to float64, for numerical checks.

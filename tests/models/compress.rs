@@ -69,6 +69,27 @@ fn compressed_models_match_the_compression_table() {
     assert!(number(&rows[2], "parameters") < number(&rows[0], "parameters") * 0.35);
     assert!(rows.iter().all(|row| number(row, "latency_1_us") > 0. && number(row, "latency_64_us") > 0.));
     assert!(rows.iter().filter(|row| row["chosen"] == "true").all(|row| row["pareto"] == "true"));
+    // Wilson's interval of 359 validation examples.
+    for row in &rows {
+        let (accuracy, low, high) =
+            (number(row, "accuracy"), number(row, "accuracy_low"), number(row, "accuracy_high"));
+        assert!(low <= accuracy && accuracy <= high && (0.005..0.06).contains(&(high - low)), "{row:?}");
+    }
+    assert!(said.contains("95 % interval"), "{said}");
+}
+
+#[test]
+fn a_model_that_cannot_be_pruned_is_quantized_by_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--data", "iris", "--model", "tabm", "--model-options", "width=8", "--epochs", "1"];
+    let run_folder = trained(folder.path(), &options);
+    let said = succeed(["compress", text(&run_folder)]);
+    assert!(said.contains("not pruned: this model has no channels"), "{said}");
+    let names: Vec<_> = table(&run_folder).iter().map(|row| row["model"].clone()).collect();
+    assert_eq!(names, ["original", "int8"]);
+    let refused = run(["compress", text(&run_folder), "--prune", "0.5"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("--prune: this model has no channels"), "{}", stderr(&refused));
 }
 
 #[test]

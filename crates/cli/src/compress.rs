@@ -33,12 +33,10 @@ impl Compress {
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
         let folder = RunFolder::open(&self.run)?;
-        let models = compress(
-            &folder,
-            &self.options.into_options().or_defaults(),
-            &mut ProgressPrinter(Progress::new()),
-        )?;
-        show(&report(&models))?;
+        let options = self.options.into_options();
+        let max_loss = options.max_loss;
+        let models = compress(&folder, &options, &mut ProgressPrinter(Progress::new()))?;
+        show(&report(&models, max_loss))?;
         Ok(Ended::Well)
     }
 }
@@ -51,19 +49,34 @@ impl CompressionCallback for ProgressPrinter {
         show(&format!("building {name}\n")).map_err(|error| Error::Usage(format!("{error:#}")))
     }
 
+    fn skips(&mut self, reason: &str) -> Result<()> {
+        show(&format!("not pruned: {reason}\n")).map_err(|error| Error::Usage(format!("{error:#}")))
+    }
+
     fn training(&mut self) -> &mut dyn Callback {
         &mut self.0
     }
 }
 
-fn report(models: &[Compressed]) -> String {
+fn report(models: &[Compressed], max_loss: f64) -> String {
     let mut text = format!(
         "\n{}\n* Pareto-optimal: no other model is better in one column and at least as good in all others\n",
         to_table(models)
     );
     if let Some(chosen) = models.iter().find(|model| model.is_chosen) {
         let (file, score) = (terminal::path(&chosen.file), chosen.outputs.score_name());
-        text += &format!("→ {file}, the smallest model with little loss in {score}\n");
+        text += &match chosen.name.as_str() {
+            "original" => format!(
+                "→ the original: no model is smaller or faster, as fast on one example, and loses at most {max_loss} points of {score}\n"
+            ),
+            _ => format!(
+                "→ {file}: small and fast, no slower on one example, and at most {max_loss} points below the original in {score}\n"
+            ),
+        };
+    }
+    if models.iter().any(|model| model.interval.is_some()) {
+        text +=
+            "Differences within the 95 % intervals may be chance: they come from a finite validation set\n";
     }
     text
 }
