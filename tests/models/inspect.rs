@@ -25,10 +25,13 @@ fn inspect_shows_the_contents_and_verifies_the_recorded_samples() {
         "buffers                       8 bytes",
         "code ",
         "verification.json ",
+        "  result = model.predict(torch.zeros(1, 1, 8, 8))\n",
+        "model.get_method(\"predict\")({torch::zeros({1, 1, 8, 8})})",
     ] {
         assert!(said.contains(says), "{says} is not in {said}");
     }
-    let verified = succeed(["inspect", text(&model), "--verify"]);
+    assert_eq!(succeed(["inspect", text(&out)]), said, "of the run folder");
+    let verified = succeed(["inspect", text(&out), "--verify"]);
     assert!(verified.contains("as recorded") && verified.contains("4 computed again"), "{verified}");
 }
 

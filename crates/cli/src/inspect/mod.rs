@@ -1,5 +1,7 @@
 //! `cresset inspect`
 
+mod loading;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -20,13 +22,14 @@ use cresset_bridge::model_file::{Operation, Refusal};
 use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
+use super::model_file::model_file;
 use super::{Ended, Trust, show, thousands};
 
-/// Show the contents of a TorchScript file, a torch.export package or an ONNX file: metadata, methods, parameters and sizes; or
-/// verify it against its record
+/// Show the contents of a TorchScript file, a torch.export package or an ONNX file: metadata, methods, parameters, sizes, and code
+/// that loads it; or verify it against its record
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// TorchScript file, torch.export package or ONNX file
+    /// TorchScript file, torch.export package, ONNX file, folder of a finished run, or `hf:USER/NAME` on the Hugging Face hub
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 
@@ -39,8 +42,9 @@ pub struct Inspect {
 }
 
 impl Inspect {
-    pub fn run(self) -> anyhow::Result<Ended> {
+    pub fn run(mut self) -> anyhow::Result<Ended> {
         self.trust.apply();
+        self.model = model_file(&self.model)?;
         if self.verify {
             return self.verify();
         }
@@ -68,7 +72,9 @@ impl Inspect {
             Err(refusal) => return Err(file.error(&refusal).into()),
         };
         module.set_training(false).map_err(Error::from)?;
-        show(&format!("{header}{}\n{}", contents(&bytes, &module)?, operation_table(&operations)))?;
+        let methods = module.methods().map_err(Error::from)?;
+        let code = metadata.map_or(String::new(), |metadata| loading::code(&self.model, &metadata, &methods));
+        show(&format!("{header}{}\n{}{code}", contents(&bytes, &module)?, operation_table(&operations)))?;
         Ok(Ended::Well)
     }
 
