@@ -132,7 +132,8 @@ impl DisplayOptions {
     #[cfg(feature = "tui")]
     fn screen(&self, run: &Run, stop: &Arc<AtomicBool>) -> anyhow::Result<Box<dyn Callback>> {
         if self.tui {
-            let dashboard = Dashboard::open(super::title(run), &run.folder.metrics(), Arc::clone(stop))?;
+            let dashboard =
+                Dashboard::open(super::summary::title(run), &run.folder.metrics(), Arc::clone(stop))?;
             return Ok(Box::new(dashboard));
         }
         Ok(Box::new(Progress::new()))

@@ -7,7 +7,8 @@ use cresset::run::RunFolder;
 use cresset::run::{self, CrossValidation, FoldFigures, Outcome, Spread, spread};
 use cresset::train::Callback;
 
-use super::{interrupted, introduction, notes, report_end, warn_about_data};
+use super::summary::{introduction, notes, warn_about_data};
+use super::{interrupted, report_end};
 use crate::events::{self, TrainingEvents};
 use crate::progress::Progress;
 use crate::{Ended, show, thousands};

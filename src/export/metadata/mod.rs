@@ -1,6 +1,7 @@
 //! The metadata of an exported model: the extra file `metadata.json`.
 
-use std::cmp::Ordering;
+mod checks;
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,8 @@ use crate::evaluate::drift::DriftReference;
 use crate::evaluate::numbers;
 use crate::evaluate::ood::{OodScore, OodThreshold};
 use crate::evaluate::{Evaluation, METRICS, Metric};
+use crate::model::Outputs;
 use crate::model::preprocessing::Preprocessing;
-use crate::model::{Outputs, ValueInterval};
 use crate::options::{Config, portable};
 
 /// The name of the extra file.
@@ -247,98 +248,6 @@ impl Metadata {
         Ok(metadata)
     }
 
-    /// Checks the metadata for consistency.
-    fn check(&self) -> Result<(), String> {
-        let InputShape(sizes) = &self.input.shape;
-        let features = sizes.iter().try_fold(1i64, |features, size| features.checked_mul(*size));
-        let Some(features) = features.filter(|_| !sizes.is_empty() && sizes.iter().all(|size| *size > 0))
-        else {
-            return Err(format!("the input shape is {sizes:?}"));
-        };
-        if self.classes.is_empty() {
-            return Err("it has no classes".to_string());
-        }
-        self.check_outputs()?;
-        if let Some(table) = &self.input.table {
-            if table.features() as i64 != features {
-                return Err("the number of features of the table does not match the input shape".to_string());
-            }
-            if table.header.as_ref().is_some_and(|header| header.len() != table.width) {
-                return Err("the header of the table has a different number of columns".to_string());
-            }
-            let mut positions = table.columns.iter().map(|column| column.position);
-            let label = table.label.as_ref().map(|label| label.position);
-            let mut several = table.label_columns.iter().map(|label| label.position);
-            if positions.any(|position| position >= table.width)
-                || label >= Some(table.width)
-                || several.any(|position| position >= table.width)
-            {
-                return Err(format!(
-                    "a column position is out of range for a table of {} columns",
-                    table.width
-                ));
-            }
-        }
-        let Preprocessing { offset, scale, fill, .. } = &self.preprocessing;
-        let fits = |values: &[f32]| {
-            [1, sizes[0], features].contains(&(values.len() as i64)) && values.len() == offset.len()
-        };
-        if !fits(offset) || !fits(scale) || fill.as_ref().is_some_and(|fill| fill.len() as i64 != features) {
-            return Err("the sizes of the preprocessing values do not match the input shape".to_string());
-        }
-        let quantiles = self.preprocessing.quantiles.as_ref();
-        if quantiles.is_some_and(|maps| maps.features() as i64 != features || !maps.is_valid()) {
-            return Err("the quantiles of the preprocessing are not increasing, or not those of the input"
-                .to_string());
-        }
-        if self.preprocessing.missing.iter().any(|feature| *feature as i64 >= features) {
-            return Err("an indicator of missing values belongs to no feature".to_string());
-        }
-        let is_share = |share: f64| (0. ..=1.).contains(&share);
-        if self.conformal.is_some_and(|sets| !is_share(sets.threshold) || !is_share(sets.coverage)) {
-            return Err("coverage or threshold of the prediction sets are not from 0 to 1".to_string());
-        }
-        if self.ood.is_some_and(|ood| !is_share(ood.share)) {
-            return Err("the share of inputs flagged as out of distribution is not from 0 to 1".to_string());
-        }
-        if self.drift.as_ref().is_some_and(|drift| !drift.is_valid(features as usize)) {
-            return Err("the histograms of the training data do not match the input".to_string());
-        }
-        match self.input.value_range {
-            Some(ValueRange { min, max }) if min.partial_cmp(&max) != Some(Ordering::Less) => {
-                Err(format!("the input value range is {min} to {max}"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn check_outputs(&self) -> Result<(), String> {
-        let is_share = |share: f64| (0. ..=1.).contains(&share);
-        match &self.outputs {
-            Outputs::Classification => Ok(()),
-            Outputs::Multilabel { thresholds }
-                if thresholds.len() == self.classes.len() && thresholds.iter().copied().all(is_share) =>
-            {
-                Ok(())
-            }
-            Outputs::Multilabel { .. } => {
-                Err("it does not have a threshold from 0 to 1 for each label".to_string())
-            }
-            Outputs::Regression { offset, scale, interval } => {
-                let is_valid = |interval: &ValueInterval| {
-                    is_share(interval.coverage)
-                        && interval.half_width >= 0.
-                        && interval.half_width.is_finite()
-                };
-                let is_scale = *scale > 0. && scale.is_finite() && offset.is_finite();
-                match self.classes.len() == 1 && is_scale && interval.as_ref().is_none_or(is_valid) {
-                    true => Ok(()),
-                    false => Err("its scale or interval of the predicted number is invalid".to_string()),
-                }
-            }
-        }
-    }
-
     /// The validation score ([`Outputs::score_name`]), if it was recorded.
     pub fn validation_score(&self) -> Option<f64> {
         let metric = match self.outputs {
@@ -462,103 +371,4 @@ pub(crate) fn warn_without_threshold(ood: &OodThreshold, rows: u64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    fn valid() -> Value {
-        json!({
-            "format": FORMAT, "classes": ["a", "b"],
-            "input": {
-                "shape": [3], "dtypes": ["float32"], "value_range": null,
-                "table": {
-                    "columns": [
-                        { "name": "x", "position": 0, "kind": "number" },
-                        { "name": "c", "position": 1, "kind": "category", "categories": ["r", "g"] },
-                    ],
-                    "width": 3, "label": { "name": "y", "position": 2 },
-                },
-            },
-            "preprocessing": {
-                "kind": "standardize", "offset": [0., 0., 0.], "scale": [1., 1., 1.], "fill": [0., 0., 0.],
-                "shape": [3],
-            },
-            "metrics": {
-                "epoch": 1, "train_rows": 8, "held_out_rows": 2, "held_out_loss": 0.1, "held_out": { "accuracy": 1. },
-            },
-            "config": { "model": "mlp" }, "seed": 0, "data_file": "t.csv", "data_sha256": "00",
-            "cresset": "0.1.0", "libtorch": "2.11.0",
-        })
-    }
-
-    fn problem(change: impl FnOnce(&mut Value)) -> String {
-        let mut metadata = valid();
-        change(&mut metadata);
-        Metadata::read(&metadata.to_string()).unwrap_err()
-    }
-
-    #[test]
-    fn inconsistent_metadata_is_rejected_with_the_reason() {
-        assert!(Metadata::read(&valid().to_string()).is_ok());
-        assert!(Metadata::read("").unwrap_err().contains("was not exported by cresset"));
-        assert!(Metadata::read("{").unwrap_err().contains("cannot be read"));
-        assert!(
-            problem(|m| m["format"] = "cresset-model-9".into()).contains("has the format `cresset-model-9`")
-        );
-        assert!(problem(|m| m["classes"] = json!([])).contains("it has no classes"));
-        for shape in [json!([]), json!([0]), json!([-3]), json!([i64::MAX, 2])] {
-            assert!(problem(|m| m["input"]["shape"] = shape).contains("the input shape is ["));
-        }
-        assert!(
-            problem(|m| m["input"]["shape"] = json!([4])).contains("the number of features of the table")
-        );
-        assert!(
-            problem(|m| m["input"]["table"]["header"] = json!(["a"])).contains("the header of the table")
-        );
-        assert!(
-            problem(|m| m["input"]["table"]["width"] = json!(1))
-                .contains("a column position is out of range")
-        );
-        assert!(problem(|m| m["input"]["table"]["label"]["position"] = json!(3)).contains("out of range"));
-        assert!(
-            problem(|m| m["input"]["value_range"] = json!({"min": 1, "max": 1})).contains("range is 1 to 1")
-        );
-        for field in ["offset", "scale", "fill"] {
-            assert!(
-                problem(|m| m["preprocessing"][field] = json!([0., 0.])).contains("the preprocessing values")
-            );
-        }
-    }
-
-    #[test]
-    fn paths_of_older_versions_are_reduced() {
-        let mut metadata = valid();
-        metadata["config"] =
-            json!({ "data": "/home/ann/t.csv", "label": "km/h", "model": "/home/ann/net.pt" });
-        let read = Metadata::read(&metadata.to_string()).unwrap();
-        assert_eq!(Value::from(read.config), json!({ "data": "t.csv", "label": "km/h", "model": "net.pt" }));
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_makes_the_reader_panic(text in ".{0,200}", at in 0usize..900, with in "[\\[\\]{}\",:0-9a-z-]{0,12}") {
-            let _ = Metadata::read(&text);
-            let valid = valid().to_string();
-            let at = at.min(valid.len());
-            let rest = (at + with.len()).min(valid.len());
-            let _ = Metadata::read(&format!("{}{with}{}", &valid[..at], &valid[rest..]));
-            let _ = Metadata::read(&valid[..at]);
-        }
-
-        #[test]
-        fn no_sizes_make_the_reader_panic(shape: Vec<i64>, offset: Vec<f32>, fill: Option<Vec<f32>>, position: usize) {
-            let mut metadata = valid();
-            metadata["input"]["shape"] = json!(shape);
-            metadata["input"]["table"]["columns"][0]["position"] = json!(position);
-            metadata["preprocessing"]["offset"] = json!(offset);
-            metadata["preprocessing"]["fill"] = json!(fill);
-            let _ = Metadata::read(&metadata.to_string());
-        }
-    }
-}
+mod tests;
