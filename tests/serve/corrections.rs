@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::fixtures::{digits, digits_run};
 use crate::support::server::Server;
-use crate::support::text;
+use crate::support::{run, stderr, text};
 
 fn correction(of: Value, correction: &str, sha256: &Value) -> Value {
     let mut body = json!({ "answer": { "class": "1", "probability": 0.75 }, "correction": correction, "model_sha256": sha256 });
@@ -103,4 +103,51 @@ fn a_feedback_set_that_cannot_be_written_is_an_error_response() {
     let body = correction(json!({ "values": digits(1)[0] }), "3", &json!("00".repeat(32)));
     let said = server.connect().post("/v1/feedback", &body).refused(500);
     assert!(said.contains("could not be written"), "{said}");
+}
+
+#[test]
+fn predictions_are_recorded_only_if_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let run_folder = digits_run(folder.path(), &["--epochs", "1"]);
+    let record = folder.path().join("record");
+    let server = Server::start(&run_folder, &["--record", text(&record)]);
+    let mut connection = server.connect();
+    let sent = json!({ "inputs": digits(2) });
+    let rows = connection.post("/v1/predict", &sent).granted();
+    let png = digit_png();
+    let image = connection.ask("POST", "/v1/predict", &[("Content-Type", "image/png")], &png).granted();
+    // A rejected request is no prediction.
+    connection.post("/v1/predict", &json!({ "inputs": [[1, 2]] })).refused(422);
+
+    let lines = std::fs::read_to_string(record.join("predictions.jsonl")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    for (line, reply) in lines.iter().zip([&rows, &image]) {
+        for name in ["id", "model_sha256", "results"] {
+            assert_eq!(line[name], reply[name], "{name}");
+        }
+        assert!(line["time"].as_str().unwrap().ends_with('Z'), "{line}");
+    }
+    assert_eq!(serde_json::from_str::<Value>(lines[0]["body"].as_str().unwrap()).unwrap(), sent);
+    assert_eq!((&lines[1]["content_type"], &lines[1]["body"]), (&json!("image/png"), &Value::Null));
+    assert_eq!(std::fs::read(record.join(lines[1]["file"].as_str().unwrap())).unwrap(), png);
+
+    let without = Server::start(&run_folder, &[]);
+    let before = std::fs::read_dir(&run_folder).unwrap().count();
+    without.connect().post("/v1/predict", &sent).granted();
+    assert_eq!(std::fs::read_dir(&run_folder).unwrap().count(), before);
+    // A file in the place of the folder shows at the start.
+    let refused =
+        run(["serve", text(&run_folder), "--port", "0", "--record", text(&run_folder.join("model.pt"))]);
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("cannot create the folder"), "{}", stderr(&refused));
+}
+
+/// A gray image of 8×8 pixels, PNG.
+fn digit_png() -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::GrayImage::from_fn(8, 8, |x, y| image::Luma([(x * y * 4) as u8]))
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .unwrap();
+    bytes.into_inner()
 }

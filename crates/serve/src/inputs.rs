@@ -106,6 +106,12 @@ pub(super) fn decode_base64(text: &str) -> Result<Vec<u8>> {
     STANDARD.decode(text).map_err(|e| Problem::unprocessable(format!("`image` is not valid base64: {e}")))
 }
 
+/// File extension of an encoded image, by content.
+pub(super) fn image_extension(bytes: &[u8]) -> &'static str {
+    let format = image::guess_format(bytes).ok();
+    format.and_then(|format| format.extensions_str().first()).copied().unwrap_or("png")
+}
+
 /// The raw values of an encoded image. Its size is checked before decoding.
 pub(super) fn read_image(spec: &InputSpec, limits: Limits, encoded: &[u8]) -> Result<Vec<f32>> {
     let most = limits.pixels.min(MAX_PIXELS);

@@ -27,6 +27,7 @@ mod page;
 mod problem;
 mod queue;
 mod rate;
+mod record;
 mod reply;
 mod routes;
 #[cfg(feature = "otel")]
@@ -61,6 +62,7 @@ use metrics::Metrics;
 use models::Models;
 pub use options::Options;
 use rate::Rate;
+use record::Recorder;
 use routes::{App, Client};
 use worker::WorkerOptions;
 
@@ -104,12 +106,14 @@ impl Server {
     ///
     /// # Errors
     /// If the model cannot be loaded, the address cannot be bound, a required token is missing, the feedback set cannot be
-    /// read, or there is one for a model that does not classify.
+    /// read, there is one for a model that does not classify,
+    /// or the folder of the record cannot be written to.
     pub fn new(model: Model, options: &Options, token: Option<Token>) -> Result<Self> {
         let access = Access::new(token, options.host)?;
         if options.feedback.is_some() {
             predict::metadata(&model.path)?.require_classes(&model.path, "--feedback")?;
         }
+        let recorder = options.record.as_deref().map(Recorder::new).transpose()?;
         let beside = model.path.parent().unwrap_or(Path::new("")).join("feedback");
         let corrections = feedback::FeedbackWriter::new(options.feedback.as_deref().unwrap_or(&beside))?;
         let corrections = Arc::new(corrections);
@@ -139,6 +143,7 @@ impl Server {
             access,
             rate: options.most_requests().map(Rate::new),
             corrections,
+            recorder,
             limits: Limits { rows: options.max_rows as usize, pixels: options.max_pixels.into() },
             most_bytes: options.max_body as usize,
             time: options.time(),

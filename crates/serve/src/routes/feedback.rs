@@ -48,7 +48,7 @@ pub(super) async fn correct(State(app): State<Arc<App>>, request: Request) -> Re
     let writer = Arc::clone(&app);
     let written = tokio::task::spawn_blocking(move || {
         let given = match &read {
-            Read::Image(bytes) => NewInput::Image(bytes, extension(bytes)),
+            Read::Image(bytes) => NewInput::Image(bytes, inputs::image_extension(bytes)),
             Read::Values(values) => NewInput::Values(values),
         };
         let correction = |input| Correction {
@@ -110,10 +110,4 @@ fn check(app: &App, body: &Body) -> Result<Read, Problem> {
         }
         _ => Err(Problem::unprocessable("a correction must have either `image` or `values`")),
     }
-}
-
-/// File extension of an encoded image, by content.
-fn extension(bytes: &[u8]) -> &'static str {
-    let format = image::guess_format(bytes).ok();
-    format.and_then(|format| format.extensions_str().first()).copied().unwrap_or("png")
 }

@@ -1,25 +1,28 @@
 //! `POST /v1/predict`
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
+use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{App, request, state};
 use crate::problem::Problem;
+use crate::record::Record;
 use crate::telemetry::Phases;
 use crate::worker::Job;
 use crate::{inputs, reply};
 use cresset::predict::Prediction;
+use cresset::run::date;
 
 #[derive(Serialize)]
-struct Reply<'a> {
+struct Reply {
     id: String,
-    model_sha256: &'a str,
+    model_sha256: String,
     results: Vec<InputResult>,
 }
 
@@ -43,6 +46,8 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let top_k = top_k.ok_or_else(|| Problem::malformed("top_k must be a positive integer"))?;
     let top_k = top_k.min(classes.len());
     let bytes = body.len() as u64;
+    // A reference to the same bytes.
+    let recorded = app.recorder.is_some().then(|| body.clone());
     let rows = inputs::read(&served.spec, app.limits, &headers, body)?;
     Phases::add("read", begun, Instant::now(), &[("http.request.body.size", bytes)]);
     let (rows, unknown): (Vec<_>, Vec<_>) = rows.into_iter().map(|row| (row.values, row.unknown)).unzip();
@@ -64,9 +69,34 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     match inputs::invalid_rows(&faults) {
         Some(problem) => Err(problem),
         None => {
-            let reply = Reply { id: state::new_id(), model_sha256: &served.sha256, results };
-            Ok(reply::json(StatusCode::OK, &reply))
+            let reply = Reply { id: state::new_id(), model_sha256: served.sha256.clone(), results };
+            let response = reply::json(StatusCode::OK, &reply);
+            if let Some(body) = recorded {
+                record(&app, reply, &headers, body).await;
+            }
+            Ok(response)
         }
+    }
+}
+
+/// Appends the reply to the record. A failure is logged: the prediction is right all the same.
+async fn record(app: &Arc<App>, reply: Reply, headers: &HeaderMap, body: Bytes) {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let content_type = content_type.unwrap_or_default().to_string();
+    let app = Arc::clone(app);
+    let written = tokio::task::spawn_blocking(move || {
+        let Some(recorder) = &app.recorder else { return Ok(()) };
+        let record = Record {
+            id: &reply.id,
+            time: date::second(SystemTime::now()).unwrap_or_default(),
+            model_sha256: &reply.model_sha256,
+            content_type: &content_type,
+            results: &reply.results,
+        };
+        recorder.add(&record, &body, inputs::image_extension(&body))
+    });
+    if let Ok(Err(error)) = written.await {
+        tracing::error!("the prediction was not recorded: {error}");
     }
 }
 
