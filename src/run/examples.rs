@@ -3,7 +3,8 @@
 use tch::Device;
 
 use super::categories;
-use crate::data::{self, Dataset, Split};
+use super::resolved::SourceData;
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::feedback::Corrections;
 use crate::loader::augment::Augmentation;
@@ -40,7 +41,17 @@ impl Examples {
     /// # Errors
     /// If the data cannot be read, or the options do not fit it.
     pub fn read(config: &Config) -> Result<Self> {
-        let dataset = data::load(&config.data, &config.reading)?;
+        Examples::of(None, config)
+    }
+
+    /// Like [`Examples::read`], with data that may have been read.
+    pub(super) fn of(read: Option<SourceData>, config: &Config) -> Result<Self> {
+        let mut dataset = SourceData::for_run(read, config)?;
+        for sentence in dataset.truncations() {
+            tracing::warn!("{}: {sentence}", dataset.path.display());
+        }
+        // They are as large as the token ids.
+        dataset.texts = None;
         let augmentation = augmentation(config, &dataset)?;
         let dataset = if fits_in_memory(&dataset, &augmentation) {
             decode_all(dataset, config.threads.count().into(), config.reading.max_bad_share)?

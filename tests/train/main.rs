@@ -11,6 +11,7 @@ mod network;
 mod one_writer;
 mod pretrained;
 mod progress;
+mod reading;
 mod recipe;
 mod resume;
 mod starters;
