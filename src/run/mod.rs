@@ -4,6 +4,7 @@
 //! runs/digits-mlp-1/
 //!   config.toml    all options, and in [record] the versions and the SHA-256 of the data
 //!   split.csv      the part of each example
+//!   tokenizer.json the tokenizer of texts, if it has a vocabulary
 //!   metrics.csv    one row per epoch
 //!   checkpoints/   last.safetensors, best.safetensors
 //!   model.pt       the TorchScript export of the best checkpoint
@@ -59,8 +60,8 @@ pub use examples::Examples;
 pub use finished::FinishedRun;
 #[cfg(feature = "tensorboard")]
 pub(crate) use folder::EVENT_FILE;
-pub use folder::RunFolder;
 pub(crate) use folder::create_unique;
+pub use folder::{RunFolder, TOKENIZER};
 pub use folds::{CrossValidation, FoldFigures, Spread, spread};
 pub use label_errors::{LabelErrors, find_label_errors};
 pub use lock::RunLock;
@@ -229,6 +230,7 @@ fn start_prepared(config: &Config, out: Option<&Path>, world: &World, prepared: 
         lock = Some(folder.lock()?);
         folder.write_config(config, &prepared)?;
         folder.write_split(&prepared)?;
+        folder.write_tokenizer(&prepared)?;
         Ok(folder.path().to_string_lossy().into_owned())
     })?;
     tracing::info!(folder = %path, "started a run");

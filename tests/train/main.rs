@@ -22,3 +22,4 @@ mod texts;
 mod transfer;
 mod tune;
 mod unfinished;
+mod vocabulary;

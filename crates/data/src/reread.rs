@@ -41,6 +41,7 @@ fn is_same_but_for_decoding(before: &DataOptions, options: &DataOptions) -> bool
         center_crop: before.center_crop,
         tokenizer: before.tokenizer.clone(),
         max_length: before.max_length,
+        vocab_size: before.vocab_size,
         ..options.clone()
     };
     as_before == *before

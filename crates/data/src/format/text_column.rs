@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::options::DataOptions;
+use super::trained_vocabulary::TrainedVocabulary;
 #[cfg(not(feature = "tokenizers"))]
 use crate::error::Error;
 use crate::error::Result;
@@ -25,6 +26,10 @@ pub(crate) fn tokenize(texts: &[String], options: &DataOptions) -> Result<TextId
 fn tokenization(options: &DataOptions) -> Result<(Tokenization, usize)> {
     let given = options.max_length.map(|length| length as usize);
     match &options.tokenizer {
+        // The vocabulary is trained after the split.
+        _ if TrainedVocabulary::of(options)?.is_some() => {
+            Ok((Tokenization::default(), given.unwrap_or(MAX_LENGTH)))
+        }
         Some(file) => of_file(file, given),
         None => Ok((Tokenization::default(), given.unwrap_or(MAX_LENGTH))),
     }
