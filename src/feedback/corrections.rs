@@ -403,6 +403,7 @@ mod tests {
             portions: None,
             groups: None,
             decoding: Decoding::default(),
+            texts: None,
         };
         (dataset, Split { train: vec![0, 1, 2], validation: vec![3], test: vec![], folds: None })
     }

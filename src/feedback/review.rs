@@ -227,6 +227,7 @@ mod tests {
             shape: InputShape(vec![2]),
             range: None,
             decoding: Decoding::default(),
+            texts: None,
             inputs: Inputs::Floats(inputs.collect()),
             names: Names::Rows((0..rows as u64).collect()),
             table: None,

@@ -20,6 +20,7 @@ fn every_option_is_among_the_entries() {
     config.reading.text = Some("body".into());
     config.reading.tokenizer = Some("tokenizer.json".into());
     config.reading.max_length = Some(64);
+    config.reading.vocab_size = Some(500);
     config.reading.keep = Some("key".into());
     config.reading.schema = Some("schema.toml".into());
     config.reading.group = Some(ColumnChoice::Number(2));

@@ -1,5 +1,6 @@
 //! Which options a bag has (`--bag`).
 
+use crate::data::format::trained_vocabulary::TrainedVocabulary;
 use crate::distributed::World;
 use crate::error::{Error, Result};
 use crate::loader::augment::Augmentation;
@@ -21,7 +22,12 @@ pub(super) fn check(config: &Config, world: &World) -> Result<()> {
         return Err(Error::Usage(problem.to_string()));
     }
     let options = &config.training;
+    let trains_vocabulary = TrainedVocabulary::of(&config.reading)?.is_some();
     let obstacles = [
+        (
+            trains_vocabulary,
+            "a vocabulary that is trained on the texts would be trained on those of all folds",
+        ),
         (config.folds.is_some(), "--folds trains separate models; use only one of them"),
         (config.validation_list.is_some(), "--validation-list has no use: each example is in a fold"),
         (config.feedback.is_some(), "--feedback needs a single model"),

@@ -145,6 +145,7 @@ mod tests {
             shape: InputShape(vec![5]),
             range: None,
             decoding: Decoding::default(),
+            texts: None,
             inputs: Inputs::Floats(values.to_vec()),
             names: Names::Rows((0..rows as u64).collect()),
             table: Some(TableLayout { columns, width: 4, ..TableLayout::default() }),

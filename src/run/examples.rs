@@ -3,7 +3,9 @@
 use tch::Device;
 
 use super::categories;
-use crate::data::{self, Dataset, Split};
+use super::resolved::SourceData;
+use crate::data::format::trained_vocabulary::TrainedVocabulary;
+use crate::data::{DataOptions, Dataset, Split};
 use crate::error::{Error, Result};
 use crate::feedback::Corrections;
 use crate::loader::augment::Augmentation;
@@ -40,7 +42,12 @@ impl Examples {
     /// # Errors
     /// If the data cannot be read, or the options do not fit it.
     pub fn read(config: &Config) -> Result<Self> {
-        let dataset = data::load(&config.data, &config.reading)?;
+        Examples::of(None, config)
+    }
+
+    /// Like [`Examples::read`], with data that may have been read.
+    pub(super) fn of(read: Option<SourceData>, config: &Config) -> Result<Self> {
+        let dataset = SourceData::for_run(read, config)?;
         let augmentation = augmentation(config, &dataset)?;
         let dataset = if fits_in_memory(&dataset, &augmentation) {
             decode_all(dataset, config.threads.count().into(), config.reading.max_bad_share)?
@@ -48,6 +55,7 @@ impl Examples {
             dataset
         };
         let mut split = Split::new(&dataset, &config.split_plan()?)?;
+        let dataset = tokenized(dataset, &split, config)?;
         let dataset = match config.mask_categories > 0. {
             true => categories::of_training(dataset, &split),
             false => dataset,
@@ -69,7 +77,8 @@ impl Examples {
     pub fn again(config: &Config, folder: &RunFolder) -> Result<Self> {
         // Runs without this entry trained on all corrections, including contradictory ones.
         let accept_contradictions = config.accept_contradictions.or(Some(true));
-        let examples = Examples::read(&Config { accept_contradictions, ..config.clone() })?;
+        let reading = with_stored_tokenizer(&config.reading, folder);
+        let examples = Examples::read(&Config { accept_contradictions, reading, ..config.clone() })?;
         if folder.data_sha256()? != examples.dataset.sha256 {
             let problem = format!(
                 "the data has changed since the run {} started, so the run can neither resume nor be evaluated on its \
@@ -126,6 +135,29 @@ impl Examples {
             }
             None => raw_feed(&self.dataset, rows, config, device),
         }
+    }
+}
+
+/// The dataset with the tokens of a vocabulary that is trained on its training set, if the options have one, and without its texts,
+/// which take as much memory as the tokens.
+fn tokenized(mut dataset: Dataset, split: &Split, config: &Config) -> Result<Dataset> {
+    if let Some(vocabulary) = TrainedVocabulary::of(&config.reading)? {
+        dataset = dataset.with_trained_vocabulary(vocabulary, &split.train, &config.reading)?;
+    }
+    for sentence in dataset.truncations() {
+        tracing::warn!("{}: {sentence}", dataset.path.display());
+    }
+    dataset.texts = None;
+    Ok(dataset)
+}
+
+/// The options with the tokenizer of a run that has one, so that its vocabulary is not trained again.
+pub(crate) fn with_stored_tokenizer(reading: &DataOptions, folder: &RunFolder) -> DataOptions {
+    match folder.tokenizer() {
+        file if file.is_file() => {
+            DataOptions { tokenizer: Some(file), vocab_size: None, max_length: None, ..reading.clone() }
+        }
+        _ => reading.clone(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::lock::RunLock;
-use crate::data::{atomic, terminal};
+use crate::data::{TableLayout, atomic, terminal};
 use crate::error::{Error, Result};
 use crate::options::{Config, ModelChoice, RECORD};
 use crate::run::Prepared;
@@ -16,6 +16,9 @@ const FEEDBACK_SHA256: &str = "feedback_sha256";
 
 /// The entry of the record with the choices of the recipe.
 const RECIPE: &str = "recipe";
+
+/// The name of the file of a tokenizer, in a run folder and beside an exported model.
+pub const TOKENIZER: &str = "tokenizer.json";
 
 /// Prefix of the names of TensorBoard event files.
 pub(crate) const EVENT_FILE: &str = "events.out.tfevents.";
@@ -101,6 +104,11 @@ impl RunFolder {
     /// Path of the split file.
     pub fn split(&self) -> PathBuf {
         self.path.join("split.csv")
+    }
+
+    /// Path of the tokenizer with a vocabulary, of a run on texts that has one.
+    pub fn tokenizer(&self) -> PathBuf {
+        self.path.join(TOKENIZER)
     }
 
     /// Path of the metrics of each epoch.
@@ -244,6 +252,14 @@ impl RunFolder {
         let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
         let model = changed(&self.model());
         model.is_some() && model >= changed(&self.last_checkpoint())
+    }
+
+    /// Writes tokenizer.json if the texts have a tokenizer with a vocabulary.
+    pub(crate) fn write_tokenizer(&self, prepared: &Prepared) -> Result<()> {
+        match prepared.dataset.table.as_ref().and_then(TableLayout::tokenizer_json) {
+            Some(json) => Ok(atomic::write(&self.tokenizer(), json?.as_bytes())?),
+            None => Ok(()),
+        }
     }
 
     /// Writes split.csv: the name of each example (for tables the row number, from 0 without the header) and its

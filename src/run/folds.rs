@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tch::Device;
 
-use super::Run;
+use super::{Resolved, Run};
 use crate::data::atomic;
 use crate::distributed::World;
 use crate::error::{Error, Result, catch_panics};
@@ -84,14 +84,24 @@ impl CrossValidation {
     /// # Errors
     /// If `folds` is not set or `fold` is, or the folder cannot be used.
     pub fn start(config: &Config, out: Option<&Path>) -> Result<Self> {
-        let folds = folds_of(config)?;
-        let config = super::resolve_recipe(config, &World::alone())?;
-        let config = &super::resolve_pretrained(&config, &mut |_| {})?;
+        folds_of(config)?;
+        let world = &World::alone();
+        Self::start_resolved(Resolved::new(config, world)?.with_pretrained(world, &mut |_| {})?, out)
+    }
+
+    /// Like [`CrossValidation::start`], with resolved options.
+    ///
+    /// # Errors
+    /// Those of [`CrossValidation::start`].
+    pub fn start_resolved(resolved: Resolved, out: Option<&Path>) -> Result<Self> {
+        let config = resolved.config.clone();
+        let folds = folds_of(&config)?;
         // Check options and data before creating a folder.
-        super::Prepared::new(&Config { fold: Some(1), ..config.clone() })?;
-        let folder = RunFolder::create_parent(out, config)?;
+        let first = Config { fold: Some(1), ..resolved.config };
+        super::Prepared::of_resolved(Resolved { config: first, ..resolved })?;
+        let folder = RunFolder::create_parent(out, &config)?;
         let lock = folder.lock()?;
-        Ok(CrossValidation { config: config.clone(), folds, folder, _writer: lock })
+        Ok(CrossValidation { config, folds, folder, _writer: lock })
     }
 
     /// Opens an existing cross-validation. `config` has its options, possibly with another device.

@@ -4,6 +4,7 @@
 //! runs/digits-mlp-1/
 //!   config.toml    all options, and in [record] the versions and the SHA-256 of the data
 //!   split.csv      the part of each example
+//!   tokenizer.json the tokenizer of texts, if it has a vocabulary
 //!   metrics.csv    one row per epoch
 //!   checkpoints/   last.safetensors, best.safetensors
 //!   model.pt       the TorchScript export of the best checkpoint
@@ -34,6 +35,7 @@ mod ood;
 mod prepared;
 mod pretrained;
 mod recipe;
+mod resolved;
 mod result_check;
 mod task;
 mod trainer;
@@ -58,8 +60,8 @@ pub use examples::Examples;
 pub use finished::FinishedRun;
 #[cfg(feature = "tensorboard")]
 pub(crate) use folder::EVENT_FILE;
-pub use folder::RunFolder;
 pub(crate) use folder::create_unique;
+pub use folder::{RunFolder, TOKENIZER};
 pub use folds::{CrossValidation, FoldFigures, Spread, spread};
 pub use label_errors::{LabelErrors, find_label_errors};
 pub use lock::RunLock;
@@ -68,6 +70,8 @@ use pretrained::with_stored_pretrained;
 pub use pretrained::{resolve_pretrained, resolve_pretrained_on};
 pub use recipe::resolve_recipe;
 use recipe::with_stored_recipe;
+pub use resolved::Resolved;
+use resolved::SourceData;
 use task::fitted_outputs;
 pub use trainer::{Fitted, Trainer};
 
@@ -184,21 +188,30 @@ pub enum Outcome {
 /// # Errors
 /// If options, data or folder cannot be used. No folder is created then.
 pub fn start(config: &Config, out: Option<&Path>, world: &World) -> Result<Run> {
-    let config =
-        &world.attempt(|| resolve_pretrained_on(&resolve_recipe(config, world)?, world, &mut |_| {}))?;
-    start_with(config, out, world, &prepared::named(config))
+    let resolved = world.attempt(|| Resolved::new(config, world)?.with_pretrained(world, &mut |_| {}))?;
+    start_resolved(resolved, out, world)
 }
 
-/// Like [`start`], with a custom model from `make` and resolved pretrained weights. `config.model` is `own:` and a name for it.
-pub(crate) fn start_with(
+/// Like [`start`], with resolved options.
+///
+/// # Errors
+/// Those of [`start`].
+pub fn start_resolved(resolved: Resolved, out: Option<&Path>, world: &World) -> Result<Run> {
+    let Resolved { config, data } = resolved;
+    start_with(&config, data, out, world, &prepared::named(&config))
+}
+
+/// Like [`start_resolved`], with a custom model from `make`. `config.model` is `own:` and a name for it.
+fn start_with(
     config: &Config,
+    data: Option<SourceData>,
     out: Option<&Path>,
     world: &World,
     make: MakeNetwork,
 ) -> Result<Run> {
     world.attempt(|| {
         catch_panics(|| {
-            let prepared = Prepared::with(config, world, make)?;
+            let prepared = Prepared::with_data(data, config, world, make)?;
             let config = &task::resolve(config, &prepared.dataset)?;
             head_only::check(config, &prepared, world)?;
             ood::check(config)?;
@@ -217,6 +230,7 @@ fn start_prepared(config: &Config, out: Option<&Path>, world: &World, prepared: 
         lock = Some(folder.lock()?);
         folder.write_config(config, &prepared)?;
         folder.write_split(&prepared)?;
+        folder.write_tokenizer(&prepared)?;
         Ok(folder.path().to_string_lossy().into_owned())
     })?;
     tracing::info!(folder = %path, "started a run");

@@ -10,6 +10,7 @@ use super::batch_norm_check;
 use super::examples::raw_feed;
 use super::feeds::{Feeds, Sources};
 use super::memory;
+use super::resolved::{Resolved, SourceData};
 use super::task;
 use crate::data::{Dataset, Split, TaskKind};
 use crate::distributed::World;
@@ -101,8 +102,27 @@ impl Prepared {
 
     /// Like [`Prepared::new`], with a model from `make`, for one rank of `world`.
     pub fn with(config: &Config, world: &World, make: MakeNetwork) -> Result<Self> {
+        Prepared::with_data(None, config, world, make)
+    }
+
+    /// Like [`Prepared::new`], with the data that the recipe has read.
+    ///
+    /// # Errors
+    /// Those of [`Prepared::new`].
+    pub fn of_resolved(resolved: Resolved) -> Result<Self> {
+        let Resolved { config, data } = resolved;
+        Prepared::with_data(data, &config, &World::alone(), &named(&config))
+    }
+
+    /// Like [`Prepared::with`], with data that may have been read.
+    pub(super) fn with_data(
+        data: Option<SourceData>,
+        config: &Config,
+        world: &World,
+        make: MakeNetwork,
+    ) -> Result<Self> {
         bag::check(config, world)?;
-        let prepared = Prepared::of(Examples::read(config)?, config, world, make)?;
+        let prepared = Prepared::of(Examples::of(data, config)?, config, world, make)?;
         batch_norm_check::check(&prepared.network, &*prepared.train, config, world)?;
         let file = match (&config.init, &config.pretrained) {
             (Some(file), _) => Some(file.clone()),

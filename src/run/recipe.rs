@@ -1,8 +1,9 @@
 //! Applies the recipe of a run to the options that were not given.
 
 use super::RunFolder;
+use super::resolved::SourceData;
 use crate::data::image::to_channels_first;
-use crate::data::{self, Dataset, Inputs, Split, Subset, TaskKind};
+use crate::data::{Dataset, Inputs, Split, Subset, TaskKind};
 use crate::distributed::World;
 use crate::error::{Error, Result};
 use crate::loader::EncodedExamples;
@@ -39,15 +40,21 @@ const TEXTBOOK: &str = "digits";
 /// # Errors
 /// Data that cannot be read.
 pub fn resolve_recipe(config: &Config, world: &World) -> Result<Config> {
+    Ok(apply_recipe(config, world)?.0)
+}
+
+/// Like [`resolve_recipe`]; also returns the data if this rank has read it.
+pub(super) fn apply_recipe(config: &Config, world: &World) -> Result<(Config, Option<SourceData>)> {
+    let mut data = None;
     // Rank 0 decides for all, also whether there is a recipe: ranks whose options differ are told so when the run starts.
     let chosen = world.broadcast_result(|| {
         super::download_data(&config.data, &mut |_| {})?;
-        let recipe = is_open(config).then(|| choose(config, world)).transpose()?;
+        let recipe = is_open(config).then(|| choose(config, world, &mut data)).transpose()?;
         Ok(serde_json::to_string(&recipe).expect("a recipe can be serialized"))
     })?;
     let recipe: Option<Recipe> = serde_json::from_str(&chosen).expect("rank 0 sent a recipe");
     let Some(recipe) = recipe else {
-        return Ok(Config { recipe: NONE.to_string(), ..config.clone() });
+        return Ok((Config { recipe: NONE.to_string(), ..config.clone() }, data));
     };
     let given = |name: &str| is_fixed(config, name).then(|| config.text(name).unwrap_or_default());
     let recipe = recipe.without(&given);
@@ -56,7 +63,7 @@ pub fn resolve_recipe(config: &Config, world: &World) -> Result<Config> {
         config.set(name, value).map_err(Error::Usage)?;
     }
     config.provenance.recipe = Some(recipe);
-    Ok(config)
+    Ok((config, data))
 }
 
 /// The options with those that the recipe set at the start of the run, for a run that resumes with its first options.
@@ -95,9 +102,11 @@ fn is_open(config: &Config) -> bool {
     }
 }
 
-fn choose(config: &Config, world: &World) -> Result<Recipe> {
+/// The recipe of the options. `data` becomes the data if it was read.
+fn choose(config: &Config, world: &World, data: &mut Option<SourceData>) -> Result<Recipe> {
     if config.recipe == AUTO {
-        let mut recipe = Recipe::auto(&facts(config, world)?);
+        let read = data.insert(SourceData::read(config)?);
+        let mut recipe = Recipe::auto(&facts(config, &read.dataset, world)?);
         recipe.choices.splice(..0, model_of_weights(config));
         return Ok(recipe);
     }
@@ -166,12 +175,8 @@ fn can_bag(config: &Config, dataset: &Dataset, world: &World) -> bool {
     world.is_alone() && is_architecture && !has_parts && !is_excluded
 }
 
-fn facts(config: &Config, world: &World) -> Result<Facts> {
-    let (dataset, split) = quietly(|| {
-        let dataset = data::load(&config.data, &config.reading)?;
-        let split = Split::new(&dataset, &config.split_plan()?)?;
-        Ok::<_, Error>((dataset, split))
-    })?;
+fn facts(config: &Config, dataset: &Dataset, world: &World) -> Result<Facts> {
+    let split = quietly(|| Ok::<_, Error>(Split::new(dataset, &config.split_plan()?)?))?;
     let train: Vec<usize> = split.train.iter().map(|row| *row as usize).collect();
     let is_on_gpu = quietly(|| config.device.resolve())?.is_cuda();
     let facts = Facts {
@@ -186,7 +191,7 @@ fn facts(config: &Config, world: &World) -> Result<Facts> {
         cores: config.threads.count().into(),
         start: start(config),
         model: is_fixed(config, "model").then(|| config.model.clone()),
-        can_bag: can_bag(config, &dataset, world),
+        can_bag: can_bag(config, dataset, world),
         head: match dataset.is_image_data() && dataset.task() == TaskKind::Classification {
             true => head(config, world),
             false => Head::Excluded,
@@ -195,7 +200,7 @@ fn facts(config: &Config, world: &World) -> Result<Facts> {
     };
     Ok(match Kind::of(&facts).name {
         "small images" if facts.can_augment && !config.is_given("augment") && !facts.counts.is_empty() => {
-            Facts { mirror: mirror(&dataset, &split, config), ..facts }
+            Facts { mirror: mirror(dataset, &split, config), ..facts }
         }
         "photographs" if facts.start == Start::Scratch && facts.model.is_none() => {
             Facts { backbone: backbone(&facts), ..facts }
@@ -212,9 +217,9 @@ fn cpu_has_bf16() -> bool {
     return false;
 }
 
-/// Runs `read` without its warnings, which come again when the run starts.
-fn quietly<T>(read: impl FnOnce() -> T) -> T {
-    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), read)
+/// Runs `check` without its warnings, which come again when the run starts.
+fn quietly<T>(check: impl FnOnce() -> T) -> T {
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), check)
 }
 
 fn start(config: &Config) -> Start {

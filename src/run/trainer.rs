@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, nn};
 
-use super::{
-    Outcome, RunFolder, Trained, finish, resolve_pretrained, resolve_recipe, resume_with, start_with,
-};
+use super::{Outcome, Resolved, RunFolder, Trained, finish, resume_with, start_with};
 use crate::data::atomic;
 use crate::distributed::World;
 use crate::error::{Error, Result};
@@ -57,7 +55,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Sets all options except the data, which [`Trainer::new`] sets. The recipe ([`resolve_recipe`], by default the automatic one
+    /// Sets all options except the data, which [`Trainer::new`] sets. The recipe ([`resolve_recipe`](super::resolve_recipe), by default the automatic one
     /// for all data but `digits`) sets those that are not given: not set by name, and equal to their defaults.
     pub fn options(self, options: Config) -> Self {
         Trainer { config: Config { data: self.config.data, ..options }, ..self }
@@ -151,19 +149,20 @@ impl<'a> Trainer<'a> {
 
     fn run(mut self, begun: Option<RunFolder>) -> Result<Fitted> {
         let callbacks = std::mem::take(&mut self.callbacks);
+        let world = &World::alone();
+        let mut data = None;
         if begun.is_none() {
-            let config = resolve_recipe(&self.config, &World::alone())?;
-            self.config = resolve_pretrained(&config, &mut |_| {})?;
+            let resolved = Resolved::new(&self.config, world)?.with_pretrained(world, &mut |_| {})?;
+            (self.config, data) = (resolved.config, resolved.data);
         }
         let Trainer { config, build, stop, .. } = &self;
-        let world = &World::alone();
         let make: super::MakeNetwork = &|task, device| match build {
             Some(build) => build(task, device, config.seed),
             None => super::prepared::named(config)(task, device),
         };
         let run = match begun {
             Some(folder) => resume_with(config, folder, world, make)?,
-            None => start_with(config, self.out.as_deref(), world, make)?,
+            None => start_with(config, data, self.out.as_deref(), world, make)?,
         };
         let folder = run.folder.clone();
         match finish(run, &mut CallbackList(callbacks), stop)? {

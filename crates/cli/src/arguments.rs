@@ -146,6 +146,7 @@ mod tests {
             "label" | "group" => "2",
             "image_size" => "24x32",
             "augment" => "flip",
+            "vocab_size" => "300",
             "model" => "cnn",
             "normalization" => "imagenet",
             "tf32"

@@ -111,7 +111,7 @@ impl Embed {
             recipe: cresset::recipe::NONE.to_string(),
             ..Config::default()
         };
-        Ok(Embedded::with_pretrained(&resolve(&config, &World::alone())?)?)
+        Ok(Embedded::with_pretrained(&resolve(&config, &World::alone())?.config)?)
     }
 }
 

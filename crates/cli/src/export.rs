@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use cresset::data::InputShape;
-use cresset::data::terminal;
+use cresset::data::{InputShape, TableLayout, atomic, terminal};
 use cresset::error::{Error, catch_panics};
 use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, ExportedModel, Metadata, Variant};
 use cresset::options::device::{self, DeviceChoice};
 use cresset::predict::Classifier;
-use cresset::run;
-use cresset::run::{RunFolder, RunLock};
+use cresset::run::{self, RunFolder, RunLock, TOKENIZER};
 use tch::Device;
 
 use super::arguments::chosen;
@@ -99,10 +97,31 @@ impl Export {
             std::fs::create_dir(folder.path().join("variant")).context("cannot create a temporary folder")?;
             exported = catch_panics(|| variant.apply(exported, device, &path))?;
         }
+        let tokenizer = self.tokenizer(&exported)?;
         catch_panics(|| (format.write)(&exported, &self.output))?;
+        if let Some((path, json)) = &tokenizer {
+            atomic::write(path, json.as_bytes())?;
+        }
         let score = exported.metadata.as_ref().and_then(described_score).unwrap_or_default();
-        show(&format!("written to {}{score}\n", terminal::path(&self.output)))?;
+        let tokenizer =
+            tokenizer.map_or(String::new(), |(path, _)| format!(" and {}", terminal::path(&path)));
+        show(&format!("written to {}{tokenizer}{score}\n", terminal::path(&self.output)))?;
         Ok(Ended::Well)
+    }
+
+    /// The file beside the output and its text, for a model of texts that has a tokenizer with a vocabulary.
+    ///
+    /// # Errors
+    /// Another tokenizer that is in this place.
+    fn tokenizer(&self, exported: &ExportedModel) -> anyhow::Result<Option<(PathBuf, String)>> {
+        let layout = exported.metadata.as_ref().and_then(|metadata| metadata.input.table.as_ref());
+        let Some(json) = layout.and_then(TableLayout::tokenizer_json) else { return Ok(None) };
+        let (path, json) = (self.output.with_file_name(TOKENIZER), json?);
+        if std::fs::read_to_string(&path).is_ok_and(|existing| existing != json) {
+            let problem = "the tokenizer of another model is in this folder and was not overwritten; choose another folder";
+            return Err(Error::Usage(format!("{}: {problem}", path.display())).into());
+        }
+        Ok(Some((path, json)))
     }
 
     /// Exports the model of a checkpoint to `folder`, evaluates it and loads it.

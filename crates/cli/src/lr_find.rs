@@ -47,8 +47,9 @@ impl LrFind {
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
         let config = Config::overlay(self.config_file.as_deref(), self.config.given())?;
-        let config = resolve(&config, &World::alone())?;
-        let prepared = Prepared::new(&config)?;
+        let resolved = resolve(&config, &World::alone())?;
+        let config = resolved.config.clone();
+        let prepared = Prepared::of_resolved(resolved)?;
         let plan = prepared.plan(&config)?;
         let range = Range { from: self.from, to: self.to, steps: self.steps };
         let curve = LrCurve::find(&prepared.network, &plan, &*prepared.train, range)?;

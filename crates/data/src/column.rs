@@ -249,6 +249,20 @@ impl TableLayout {
         }
     }
 
+    /// The text of the `tokenizer.json` of the texts; none if they have no vocabulary.
+    ///
+    /// # Errors
+    /// A part of the tokenizer that cannot be serialized.
+    pub fn tokenizer_json(&self) -> Option<crate::error::Result<String>> {
+        self.columns.iter().find_map(|column| match &column.kind {
+            #[cfg(feature = "tokenizers")]
+            ColumnKind::Tokens { tokenization: Tokenization::Vocabulary { tokenizer }, .. } => {
+                Some(tokenizer.to_json())
+            }
+            _ => None,
+        })
+    }
+
     /// Whether all inputs are token ids of texts.
     pub fn is_text(&self) -> bool {
         let is_text = |column: &Column| matches!(column.kind, ColumnKind::Tokens { .. });

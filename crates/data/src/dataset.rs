@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::image::{Decoding, ImageSource};
+use super::texts::Texts;
 use super::{TableLayout, Targets, ValueRange};
 use crate::error::{Location, Result, quoted};
 
@@ -63,6 +64,8 @@ pub struct Dataset {
     pub groups: Option<Vec<String>>,
     /// How images are decoded and resized.
     pub decoding: Decoding,
+    /// The texts whose token ids are the inputs, as long as they may be tokenized in another way; `None` for other data.
+    pub texts: Option<Texts>,
 }
 
 /// The raw inputs of the examples.
@@ -239,6 +242,7 @@ impl Dataset {
             shape: self.shape.clone(),
             range: self.range,
             decoding: self.decoding,
+            texts: self.texts.as_ref().map(|texts| texts.select(indexes)),
             table: self.table.clone(),
         }
     }

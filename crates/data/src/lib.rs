@@ -24,6 +24,7 @@ pub mod notation;
 pub mod npy;
 pub mod parallel;
 pub mod random;
+mod reread;
 pub mod room;
 pub mod schema;
 mod split;
@@ -34,6 +35,7 @@ mod targets;
 mod task;
 pub mod terminal;
 pub mod text;
+pub mod texts;
 pub mod thumbnail;
 #[cfg(feature = "tokenizers")]
 pub mod tokenizer;
@@ -78,6 +80,7 @@ pub fn load(source: &str, options: &DataOptions) -> Result<Dataset> {
 /// # Errors
 /// Data that is missing, in an unknown format, or damaged.
 pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
+    tracing::debug!(source, "reading the data");
     if let Some(known) = builtin::DATASETS.iter().find(|dataset| dataset.name == source) {
         return known.load(options);
     }

@@ -97,6 +97,7 @@ mod tests {
             portions: None,
             groups: None,
             decoding: Decoding::default(),
+            texts: None,
         }
     }
 

@@ -87,6 +87,7 @@ mod tests {
             portions: Some(rows.iter().map(|(_, portion)| *portion).collect()),
             groups: None,
             decoding: Decoding::default(),
+            texts: None,
         }
     }
 

@@ -4,6 +4,30 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
+/// The results of `of` for all items, in their order, computed on all cores.
+pub fn map<T: Sync, R: Send>(items: &[T], of: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // Several shares a core, as some items take longer than others.
+    let share = items.len().div_ceil(SHARES * cores).max(1);
+    if cores == 1 || items.len() < 2 {
+        return items.iter().map(of).collect();
+    }
+    let shares = Mutex::new(items.chunks(share).enumerate());
+    let take = || shares.lock().expect("no thread panics while it holds the lock").next();
+    let work = || -> Vec<(usize, Vec<R>)> {
+        std::iter::from_fn(take).map(|(at, share)| (at, share.iter().map(&of).collect())).collect()
+    };
+    let mut done: Vec<(usize, Vec<R>)> = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        started.into_iter().flat_map(|thread| thread.join().expect("the function does not panic")).collect()
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().flat_map(|(_, results)| results).collect()
+}
+
+/// The number of shares of the items of [`map`] for each core.
+const SHARES: usize = 8;
+
 /// An iterator over the results of a parallel map, in the order of the items. The threads work at most
 /// `ahead` items ahead of the consumer, and stop when this is dropped.
 pub struct OrderedMap<T: Send + 'static> {

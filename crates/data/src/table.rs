@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::column::TableLayout;
 use super::targets::{TargetChoice, number, task_of};
+use super::texts::Texts;
 use super::{Dataset, InputShape, Inputs, LabelsBuilder, Names, Targets, TaskKind};
 use crate::error::{Error, Location, Result, excerpt, quoted};
 use crate::image::Decoding;
@@ -57,6 +58,8 @@ pub struct Table {
     pub lines: Vec<u64>,
     /// SHA-256 of the file.
     pub sha256: String,
+    /// The texts whose token ids are the values, in data that may be tokenized in another way.
+    pub texts: Option<Texts>,
 }
 
 impl Table {
@@ -93,7 +96,7 @@ impl Table {
             return Err(Error::data(self.location(0), problem));
         }
         let choice = TargetChoice { task: Some(task), is_selected: false };
-        let labels = Table { values: Vec::new(), ..self.clone() };
+        let labels = Table { values: Vec::new(), texts: None, ..self.clone() };
         labels.into_classes(InputShape(vec![0]), None).for_task(choice)?.with_classes(classes)
     }
 
@@ -132,6 +135,7 @@ impl Table {
             portions: None,
             groups: self.groups,
             decoding: Decoding::default(),
+            texts: self.texts,
         }
     }
 
@@ -239,6 +243,7 @@ mod tests {
             rows: (0..labels.len() as u64).collect(),
             lines: (1..=labels.len() as u64).collect(),
             sha256: String::new(),
+            texts: None,
         }
     }
 

@@ -53,6 +53,11 @@ impl Tokenization {
         }
     }
 
+    /// Whether it hashes words.
+    pub(crate) fn is_hashed(&self) -> bool {
+        matches!(self, Tokenization::Hashed { .. })
+    }
+
     /// The ids of the first tokens of a text, at most `length`.
     ///
     /// # Errors

@@ -368,6 +368,7 @@ mod tests {
             portions: None,
             groups: None,
             decoding: Decoding::default(),
+            texts: None,
         };
         let train =
             TrainTensors(TensorDataset::of(&dataset, &(0..rows as i64).collect::<Vec<_>>(), Device::Cpu));

@@ -12,6 +12,10 @@ const MODEL: &str = "bow";
 /// The longest text of a transformer on a CPU, in tokens: its time grows with the square.
 const LONGEST_ON_CPU: i64 = 256;
 
+/// The most classes for which the vectors have as many values as there are classes: the scores of a linear classifier have no more
+/// directions, and longer vectors only make files larger and steps slower. It is the default of the model.
+const MOST_DIRECTIONS: usize = 16;
+
 fn choose(facts: &Facts) -> Vec<Choice> {
     if facts.start != Start::Scratch {
         return fine_tuning::choose(facts);
@@ -30,7 +34,12 @@ fn choose(facts: &Facts) -> Vec<Choice> {
         let rate = Choice::new("the vectors of rare words need large steps")
             .set("optimizer", "adam")
             .set("lr", "0.01");
-        return vec![Choice::new(reason).set("model", MODEL), length(epochs(facts.examples), 3), rate];
+        // The loss of a linear model whose rows have steps of their own is lowest after one or two epochs, and then only grows.
+        let mut model = Choice::new(reason).set("model", MODEL);
+        if let 2..=MOST_DIRECTIONS = facts.counts.len() {
+            model = model.set("model_options", format!("width={}", facts.counts.len().next_power_of_two()));
+        }
+        return vec![model, length(epochs(facts.examples), 1), rate];
     }
     let mut choices = vec![
         length(epochs(facts.examples), 4),

@@ -8,14 +8,18 @@ use crate::error::{Error, Result};
 use crate::options::{Config, SPLIT_OPTIONS, Setting};
 use crate::run::FinishedRun;
 use crate::run::RunFolder;
+use crate::run::examples::with_stored_tokenizer;
 
 pub use comparison::{Comparison, ExampleResult, PairedResults, compare};
 pub use control::train_control;
 pub use promotion::{Objection, PREVIOUS, Promotion, objections, promote};
 
 /// Options that, like those of the split, cannot change in fine-tuning.
-const FIXED_OPTIONS: [&str; 9] = [
+const FIXED_OPTIONS: [&str; 12] = [
     "image_size",
+    "tokenizer",
+    "vocab_size",
+    "max_length",
     "normalization",
     "model",
     "model_options",
@@ -79,7 +83,10 @@ pub fn options(run: &RunFolder, config: Config, given: &[Setting]) -> Result<Con
     let feedback_weight = config.feedback_weight.filter(|_| is_given("feedback_weight"));
     let accept_contradictions = config.accept_contradictions.filter(|_| is_given("accept_contradictions"));
     let init = Some(model);
+    // The rows of the model belong to the tokens of its vocabulary.
+    let reading = with_stored_tokenizer(&config.reading, run);
     Ok(Config {
+        reading,
         accept_contradictions,
         init,
         pretrained: None,

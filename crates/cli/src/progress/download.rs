@@ -4,7 +4,7 @@ use cresset::distributed::World;
 use cresset::error::Result;
 use cresset::model::pretrained::Download;
 use cresset::options::Config;
-use cresset::run;
+use cresset::run::{self, Resolved};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{BAR, is_plain};
@@ -15,10 +15,9 @@ const MIN_BYTES: u64 = 1 << 20;
 
 /// Downloads the data that the options name, applies the recipe, finds the pretrained weights of the options on all ranks, and shows
 /// the downloads.
-pub fn resolve(config: &Config, world: &World) -> Result<Config> {
+pub fn resolve(config: &Config, world: &World) -> Result<Resolved> {
     run::download_data_on(&config.data, world, &mut with_bar())?;
-    let config = &run::resolve_recipe(config, world)?;
-    run::resolve_pretrained_on(config, world, &mut with_bar())
+    Resolved::new(config, world)?.with_pretrained(world, &mut with_bar())
 }
 
 /// Downloads the data set of this name, if it is one that is downloaded, and shows the download.

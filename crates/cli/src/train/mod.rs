@@ -112,8 +112,8 @@ impl Train {
                     CrossValidation::open(&config, folder)?
                 }
                 None => {
-                    let config = resolve(&config, &World::alone())?;
-                    CrossValidation::start(&config, self.out.as_deref())?
+                    let resolved = resolve(&config, &World::alone())?;
+                    CrossValidation::start_resolved(resolved, self.out.as_deref())?
                 }
             };
             return folds::run(&folds, self.find_label_errors, &|| stop.load(Ordering::Relaxed));
@@ -285,7 +285,7 @@ impl Train {
                     "without --out, a restarted job trains from the beginning; set the run folder with --out"
                 );
             }
-            return Ok(run::start(&resolve(config, world)?, out, world)?);
+            return Ok(run::start_resolved(resolve(config, world)?, out, world)?);
         };
         let has_checkpoint = world.broadcast_result(|| {
             let has_checkpoint = RunFolder::open(path).is_ok_and(|folder| folder.last_checkpoint().is_file());
@@ -296,7 +296,7 @@ impl Train {
         })?;
         Ok(match has_checkpoint.as_str() {
             "true" => run::resume(config, RunFolder::open(path)?, world)?,
-            _ => run::start(&resolve(config, world)?, out, world)?,
+            _ => run::start_resolved(resolve(config, world)?, out, world)?,
         })
     }
 }

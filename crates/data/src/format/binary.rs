@@ -194,6 +194,7 @@ impl Arrays {
             portions: self.portions,
             groups: None,
             decoding: Decoding::default(),
+            texts: None,
         })
     }
 }

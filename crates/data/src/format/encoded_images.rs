@@ -82,6 +82,7 @@ impl EncodedImages {
             portions: self.portions,
             groups: self.groups,
             decoding: options.decoding(properties.depth),
+            texts: None,
         })
     }
 }

@@ -14,6 +14,7 @@ pub mod options;
 pub mod skipped;
 mod text_column;
 pub mod text_folder;
+pub mod trained_vocabulary;
 pub mod webdataset;
 
 use std::path::Path;

@@ -39,8 +39,12 @@ options! {
         /// [default: found if a table has no other inputs]
         pub text: Option<String> = option("COLUMNS").not_empty().heading(DATA),
 
-        /// Tokenizer of texts with a vocabulary: `tokenizer.json` of Hugging Face, or `vocab.txt` of BERT [default: hashed words]
-        pub tokenizer: Option<PathBuf> = option("FILE").not_empty().heading(DATA),
+        /// Tokenizer of texts with a vocabulary: `tokenizer.json` of Hugging Face, `vocab.txt` of BERT, or one that is trained on the
+        /// training set: `wordpiece`, `wordpiece-cased` or `bpe` [default: hashed words, or `wordpiece` with --vocab-size]
+        pub tokenizer: Option<PathBuf> = option("FILE|KIND").not_empty().heading(DATA),
+
+        /// Maximum number of tokens of a vocabulary that is trained on the training set [default: 8000]
+        pub vocab_size: Option<u32> = option("N").parser(parse::within(16..=1_000_000)).heading(DATA),
 
         /// Maximum number of tokens of a text; further ones are not used [default: the longest text, at most 1024, or the maximum of the tokenizer]
         pub max_length: Option<u32> = option("TOKENS").parser(parse::within(1..=65_536)).heading(DATA),

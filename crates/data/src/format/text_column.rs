@@ -3,32 +3,36 @@
 use std::path::Path;
 
 use super::options::DataOptions;
-use crate::column::ColumnKind;
-use crate::error::{Error, Result};
+use super::trained_vocabulary::TrainedVocabulary;
+#[cfg(not(feature = "tokenizers"))]
+use crate::error::Error;
+use crate::error::Result;
+use crate::texts::TextIds;
 #[cfg(feature = "tokenizers")]
 use crate::tokenizer::Tokenizer;
 use crate::tokens::{MAX_LENGTH, Tokenization};
+use crate::{Dataset, InputShape, Inputs};
 
-/// A column of token ids of these texts, and the number of texts that have more tokens than the maximum, which is [`MAX_LENGTH`] unless
-/// it is given, or that of the tokenizer.
+/// The token ids of texts, as the options say.
 ///
 /// # Errors
 /// A tokenizer that cannot be read, or cannot encode one of the texts.
-pub fn column_kind(texts: &[String], options: &DataOptions) -> Result<(ColumnKind, usize)> {
+pub(crate) fn tokenize(texts: &[String], options: &DataOptions) -> Result<TextIds> {
+    let (tokenization, most) = tokenization(options)?;
+    TextIds::new(texts, tokenization, most)
+}
+
+/// How the options tokenize texts, and the maximum number of tokens: [`MAX_LENGTH`] unless it is given, or that of the tokenizer.
+fn tokenization(options: &DataOptions) -> Result<(Tokenization, usize)> {
     let given = options.max_length.map(|length| length as usize);
-    let (tokenization, most) = match &options.tokenizer {
-        Some(file) => of_file(file, given)?,
-        None => (Tokenization::default(), given.unwrap_or(MAX_LENGTH)),
-    };
-    let (mut longest, mut longer) = (1, 0);
-    for text in texts {
-        // A tokenizer with a vocabulary has a maximum of its own, so a text that reaches it counts as longer.
-        let limit = if options.tokenizer.is_some() { most } else { most + 1 };
-        let count = tokenization.ids(text, limit).map_err(Error::Usage)?.len();
-        longest = longest.max(count.min(most));
-        longer += usize::from(count == limit);
+    match &options.tokenizer {
+        // The vocabulary is trained after the split.
+        _ if TrainedVocabulary::of(options)?.is_some() => {
+            Ok((Tokenization::default(), given.unwrap_or(MAX_LENGTH)))
+        }
+        Some(file) => of_file(file, given),
+        None => Ok((Tokenization::default(), given.unwrap_or(MAX_LENGTH))),
     }
-    Ok((ColumnKind::Tokens { tokenization, length: longest }, longer))
 }
 
 /// The tokenization of a file, and its maximum number of tokens.
@@ -46,9 +50,48 @@ fn of_file(_file: &Path, _max_length: Option<usize>) -> Result<(Tokenization, us
     Err(Error::Usage(problem.to_string()))
 }
 
-/// A sentence about texts with more tokens than the maximum.
-pub fn truncation(length: usize, texts: usize) -> String {
-    format!(
-        "only the first {length} tokens are used of {texts} texts that have more; raise --max-length to use them"
-    )
+impl Dataset {
+    /// The data with its texts tokenized as these options say; data of another kind is unchanged.
+    ///
+    /// # Errors
+    /// A tokenizer that cannot be read, or cannot encode one of the texts.
+    pub fn retokenized(self, options: &DataOptions) -> Result<Self> {
+        match tokenization(options)? {
+            _ if self.texts.is_none() => Ok(self),
+            (tokenization, most) => self.with_tokenization(&tokenization, most),
+        }
+    }
+
+    /// Like [`Dataset::retokenized`], in this way, with at most `most` tokens of a text.
+    ///
+    /// # Errors
+    /// A text that the tokenizer cannot encode.
+    pub fn with_tokenization(mut self, tokenization: &Tokenization, most: usize) -> Result<Self> {
+        let (Some(texts), Some(table)) = (&mut self.texts, &mut self.table) else { return Ok(self) };
+        let mut ids = Vec::with_capacity(texts.columns.len());
+        for (texts, column) in texts.columns.iter_mut().zip(&mut table.columns) {
+            let of_column = TextIds::new(&texts.texts, tokenization.clone(), most)?;
+            (texts.longer, column.kind) = (of_column.longer, of_column.kind());
+            ids.push(of_column);
+        }
+        self.shape = InputShape(vec![table.features() as i64]);
+        self.inputs = Inputs::Floats(texts.features(&ids));
+        Ok(self)
+    }
+
+    /// A sentence about the texts of each column that have more tokens than the maximum.
+    pub fn truncations(&self) -> Vec<String> {
+        let (Some(texts), Some(table)) = (&self.texts, &self.table) else { return Vec::new() };
+        let cut = texts.columns.iter().zip(&table.columns).filter(|(texts, _)| texts.longer > 0);
+        let sentence = |(texts, column): (_, &crate::column::Column)| {
+            let texts: &crate::texts::ColumnTexts = texts;
+            format!(
+                "column {}: only the first {} tokens are used of {} texts that have more; raise --max-length to use them",
+                column.name,
+                column.features(),
+                texts.longer
+            )
+        };
+        cut.map(sentence).collect()
+    }
 }

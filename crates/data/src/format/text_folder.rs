@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -14,6 +15,7 @@ use crate::format::options::DataOptions;
 use crate::image::{Decoding, is_image};
 use crate::notation::Notation;
 use crate::text::{self, Encoding};
+use crate::texts::{ColumnTexts, TextIds, Texts};
 use crate::{Dataset, InputShape, Inputs, LabelsBuilder, Names, Targets, hexadecimal};
 
 /// The format.
@@ -30,8 +32,14 @@ pub fn read_for(path: &Path, model: &TableLayout) -> Result<Dataset> {
             "the model takes several texts for each example; pass a table with a column for each",
         ));
     };
-    let dataset = read(path, |_| Ok(column.kind.clone()))?;
-    Ok(Dataset { table: Some(model.clone()), ..dataset })
+    let ColumnKind::Tokens { tokenization, length } = &column.kind else {
+        return Err(Error::data(path, "the model takes rows of a table, not texts; pass a table"));
+    };
+    let dataset = read(path, |texts| {
+        let ids = TextIds::new(texts, tokenization.clone(), *length)?;
+        Ok(TextIds { length: *length, ..ids })
+    })?;
+    Ok(Dataset { table: Some(model.clone()), texts: None, ..dataset })
 }
 
 /// The name of the column of the texts.
@@ -66,18 +74,12 @@ impl Format for TextFolder {
     }
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
-        read(path, |texts| {
-            let (kind, longer) = text_column::column_kind(texts, options)?;
-            if longer > 0 {
-                tracing::warn!("{}: {}", path.display(), text_column::truncation(kind.features(), longer));
-            }
-            Ok(kind)
-        })
+        read(path, |texts| text_column::tokenize(texts, options))
     }
 }
 
-/// Reads a folder of texts with a column of token ids of the kind that `kind` returns for the texts.
-fn read(path: &Path, kind: impl Fn(&[String]) -> Result<ColumnKind>) -> Result<Dataset> {
+/// Reads a folder of texts, which `tokenize` tokenizes.
+fn read(path: &Path, tokenize: impl Fn(&[String]) -> Result<TextIds>) -> Result<Dataset> {
     if !path.is_dir() {
         return Err(Error::data(path, "this is not a folder"));
     }
@@ -100,8 +102,8 @@ fn read(path: &Path, kind: impl Fn(&[String]) -> Result<ColumnKind>) -> Result<D
         tracing::warn!("{}: {note}", Location::from(path));
     }
     let portions = (portions.len() == read.texts.len()).then_some(portions);
-    let kind = kind(&read.texts)?;
-    Ok(Dataset { portions, ..read.into_dataset(path, kind)? })
+    let ids = tokenize(&read.texts)?;
+    Ok(Dataset { portions, ..read.into_dataset(path, &ids) })
 }
 
 /// The kinds among the first files of a folder.
@@ -175,26 +177,22 @@ impl TextFiles {
             .collect()
     }
 
-    fn into_dataset(self, path: &Path, kind: ColumnKind) -> Result<Dataset> {
-        let length = kind.features();
-        let mut values = Vec::with_capacity(self.texts.len() * length);
-        if let ColumnKind::Tokens { tokenization, length } = &kind {
-            for (text, name) in self.texts.iter().zip(&self.names) {
-                let fault = |problem| Error::data(path.join(name).as_path(), problem);
-                tokenization.extend(text, *length, &mut values).map_err(fault)?;
-            }
-        }
+    fn into_dataset(self, path: &Path, ids: &TextIds) -> Dataset {
+        let of_example = (0..self.texts.len() as u32).map(Some).collect();
+        let column = ColumnTexts { texts: Arc::new(self.texts), of_example, longer: ids.longer };
+        let texts = Texts { columns: vec![column] };
         let (classes, labels) = self.labels.finish();
-        let column = Column { name: TEXT.to_string(), position: 0, kind, notation: Notation::Plain };
-        Ok(Dataset {
+        let column =
+            Column { name: TEXT.to_string(), position: 0, kind: ids.kind(), notation: Notation::Plain };
+        Dataset {
             path: path.to_path_buf(),
             sha256: hexadecimal(&self.sha256.finalize()),
             classes,
             labels,
             targets: Targets::Classes,
-            shape: InputShape(vec![length as i64]),
+            shape: InputShape(vec![ids.length as i64]),
             range: None,
-            inputs: Inputs::Floats(values),
+            inputs: Inputs::Floats(texts.features(std::slice::from_ref(ids))),
             names: Names::Files(self.names),
             table: Some(TableLayout {
                 columns: vec![column],
@@ -207,6 +205,7 @@ impl TextFiles {
             portions: None,
             groups: None,
             decoding: Decoding::default(),
-        })
+            texts: Some(texts),
+        }
     }
 }

@@ -226,6 +226,7 @@ mod tests {
             portions: portions.map(|letters| letters.chars().map(portion).cycle().take(40).collect()),
             groups: groups.map(|names| names.chars().map(String::from).cycle().take(40).collect()),
             decoding: Decoding::default(),
+            texts: None,
         }
     }
 

@@ -23,6 +23,7 @@ fn examples(texts: &[&str]) -> Dataset {
         portions: None,
         groups: None,
         decoding: Decoding::default(),
+        texts: None,
     }
 }
 

@@ -152,6 +152,14 @@ impl Tokenizer {
         self.max_length
     }
 
+    /// The tokenizer with another maximum number of tokens.
+    ///
+    /// # Errors
+    /// A maximum without room for a token of the text.
+    pub fn with_max_length(self, max_length: usize) -> Result<Self> {
+        Self::checked(self.inner, Some(max_length))
+    }
+
     /// The text of its `tokenizer.json`.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ mod text;
 mod uses;
 
 use std::path::Path;
+use std::sync::Arc;
 
 pub use crate::cell::is_missing;
 use chunk_reader::ChunkReader;
@@ -51,6 +52,7 @@ use crate::error::{Error, Location, Result};
 use crate::format::options::{DataOptions, Missing};
 use crate::schema::ColumnSummary;
 use crate::table_files;
+use crate::texts::{ColumnTexts, TextIds, Texts};
 use crate::{Dataset, InputShape, Table};
 
 /// The format.
@@ -180,15 +182,11 @@ fn read_to_first_error(path: &Path, options: &DataOptions) -> Result<Table> {
     let TableParts { parsed, layout, inferred, uses, sha256 } = TableParts::read(path, options)?;
     let dropped = parsed.seen - parsed.rows.len() as u64;
     let left_out = uses.summary(&layout);
-    let truncations = uses.truncations(&layout);
     let table = table(path, sha256, parsed, &layout, uses)?;
     table.check_labels(options.targets()?)?;
     inferred.warn(path, &layout);
     if let Some(summary) = left_out {
         tracing::warn!("{}: {summary}", path.display());
-    }
-    for sentence in truncations {
-        tracing::warn!("{}: {sentence}", path.display());
     }
     if dropped > 0 {
         let (seen, path) = (dropped + table.rows.len() as u64, path.display());
@@ -214,7 +212,7 @@ fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, uses: Use
     let group = |number: &u32| parsed.group_texts.texts[*number as usize].clone();
     let groups = layout.group.map(|_| parsed.groups.iter().map(group).collect());
     let header = layout.header.as_ref().map(|(names, _)| names.clone());
-    let Uses { columns, slots, .. } = uses;
+    let Uses { columns, slots, ids, .. } = uses;
     let table = TableLayout {
         columns,
         width: layout.width,
@@ -223,14 +221,24 @@ fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, uses: Use
         header,
         missing_is_value: layout.missing == Missing::Value,
     };
-    let texts: Vec<_> = parsed.categories.into_iter().map(|texts| texts.texts).collect();
-    let values = Encoder::new(&table).rows(parsed.values, &slots, &texts, |_, _, _| {});
-    let values = values.map_err(|CellFault { row, input, problem }| {
-        let input = layout.inputs[input].position;
-        let remedy = format!("; correct it, or ignore the column with --ignore {}", layout.choice(input));
-        let location = Location::line(path, parsed.lines[row]).column(layout.shown(input));
-        Error::data(location, problem + &remedy)
-    })?;
+    let categories: Vec<_> = parsed.categories.into_iter().map(|texts| texts.texts).collect();
+    let (values, texts) = match ids.is_empty() {
+        true => {
+            let values = Encoder::new(&table).rows(parsed.values, &slots, &categories, |_, _, _| {});
+            let fault = |CellFault { row, input, problem }| {
+                let input = layout.inputs[input].position;
+                let remedy =
+                    format!("; correct it, or ignore the column with --ignore {}", layout.choice(input));
+                let location = Location::line(path, parsed.lines[row]).column(layout.shown(input));
+                Error::data(location, problem + &remedy)
+            };
+            (values.map_err(fault)?, None)
+        }
+        false => {
+            let texts = texts_of(&parsed.values, &slots, categories, &ids);
+            (texts.features(&ids), Some(texts))
+        }
+    };
     Ok(Table {
         path: path.to_path_buf(),
         layout: table,
@@ -241,7 +249,19 @@ fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, uses: Use
         rows: parsed.rows,
         lines: parsed.lines,
         sha256,
+        texts,
     })
+}
+
+/// The texts of a table whose inputs are texts. `values` has, row by row, the index of the text in each column; NaN if missing.
+fn texts_of(values: &[f32], slots: &[Option<usize>], categories: Vec<Vec<String>>, ids: &[TextIds]) -> Texts {
+    let used = slots.iter().zip(categories).enumerate().filter(|(_, (slot, _))| slot.is_some());
+    let columns = used.zip(ids).map(|((input, (_, texts)), ids)| {
+        let own = values.iter().skip(input).step_by(slots.len());
+        let of_example = own.map(|value| (!value.is_nan()).then_some(*value as u32)).collect();
+        ColumnTexts { texts: Arc::new(texts), of_example, longer: ids.longer }
+    });
+    Texts { columns: columns.collect() }
 }
 
 #[cfg(test)]

@@ -85,6 +85,7 @@ pub fn read_rows(path: &Path, model: &TableLayout, allowed: RowPolicy) -> Result
         rows: parsed.rows,
         lines: parsed.lines,
         sha256: fingerprint.sha256(),
+        texts: None,
     })
 }
 

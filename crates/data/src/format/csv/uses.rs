@@ -14,6 +14,7 @@ use crate::format::text_column;
 use crate::notation::Notation;
 use crate::schema::{ColumnSummary, Declared};
 use crate::sorted_classes;
+use crate::texts::TextIds;
 
 /// The input columns, and those that are left out.
 pub(super) struct Uses {
@@ -23,8 +24,8 @@ pub(super) struct Uses {
     pub slots: Vec<Option<usize>>,
     /// … or why it is left out.
     reasons: Vec<Option<&'static str>>,
-    /// The columns with texts that are longer than the maximum number of tokens, and the number of these texts.
-    truncated: Vec<(usize, usize)>,
+    /// The token ids of the columns, if all are texts.
+    pub ids: Vec<TextIds>,
 }
 
 /// More distinct texts cannot be counted in the float32 values of a column.
@@ -58,18 +59,18 @@ impl Uses {
         if uses.iter().all(|found| matches!(found, Use::LeftOut(_))) {
             uses = inputs().map(|input| infer(input, true)).collect();
         }
-        let mut truncated = Vec::new();
+        let mut ids = Vec::new();
         if options.text.is_some() || options.column_types == ColumnTypes::All && are_texts(&uses) {
             for (index, found) in uses.iter_mut().enumerate() {
                 let texts = &parsed.categories[index].texts;
                 if let Use::Input(ColumnKind::Text { .. }, _) = found {
-                    let (kind, longer) = text_column::column_kind(texts, options)?;
-                    truncated.extend((longer > 0).then_some((layout.inputs[index].position, longer)));
-                    *found = Use::Input(kind, Notation::Plain);
+                    let of_column = text_column::tokenize(texts, options)?;
+                    *found = Use::Input(of_column.kind(), Notation::Plain);
+                    ids.push(of_column);
                 }
             }
         }
-        let mut found = Uses { columns: Vec::new(), slots: Vec::new(), reasons: Vec::new(), truncated };
+        let mut found = Uses { columns: Vec::new(), slots: Vec::new(), reasons: Vec::new(), ids };
         for (index, (input, found_use)) in layout.inputs.iter().zip(uses).enumerate() {
             if parsed.categories[index].texts.len() > MAX_TEXTS {
                 return Err(refusal(path, layout, input, "has more than 16 million different texts"));
@@ -146,16 +147,6 @@ impl Uses {
             examples,
             details,
         }
-    }
-
-    /// A sentence about each column with texts that are cut.
-    pub fn truncations(&self, layout: &Layout) -> Vec<String> {
-        let sentence = |(position, texts): &(usize, usize)| {
-            let of_column = self.columns.iter().find(|column| column.position == *position);
-            let length = of_column.map_or(0, |column| column.kind.features());
-            format!("column {}: {}", layout.shown(*position), text_column::truncation(length, *texts))
-        };
-        self.truncated.iter().map(sentence).collect()
     }
 
     /// A sentence about the columns that are left out.
