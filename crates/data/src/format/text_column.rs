@@ -28,7 +28,22 @@ pub fn column_kind(texts: &[String], options: &DataOptions) -> Result<(ColumnKin
         longest = longest.max(count.min(most));
         longer += usize::from(count == limit);
     }
-    Ok((ColumnKind::Tokens { tokenization, length: longest }, longer))
+    let (tokenization, length) = shortened(tokenization, longest)?;
+    Ok((ColumnKind::Tokens { tokenization, length }, longer))
+}
+
+/// The tokenization for texts of at most so many tokens, and the maximum that it has then. A tokenizer with a vocabulary leaves out the
+/// end of the text and keeps the special tokens after it.
+fn shortened(tokenization: Tokenization, longest: usize) -> Result<(Tokenization, usize)> {
+    match tokenization {
+        #[cfg(feature = "tokenizers")]
+        Tokenization::Vocabulary { tokenizer } => {
+            let tokenizer = tokenizer.shortened(longest)?;
+            let length = tokenizer.max_length();
+            Ok((Tokenization::Vocabulary { tokenizer: Box::new(tokenizer) }, length))
+        }
+        hashed => Ok((hashed, longest)),
+    }
 }
 
 /// The tokenization of a file, and its maximum number of tokens.
