@@ -36,6 +36,7 @@ mod pretrained;
 mod recipe;
 mod result_check;
 mod task;
+mod text_encoder;
 mod trainer;
 
 use std::path::Path;

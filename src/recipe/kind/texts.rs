@@ -1,6 +1,6 @@
 //! Texts.
 
-use super::fine_tuning;
+use super::{encoders, fine_tuning};
 use crate::recipe::{Choice, Facts, Kind, Start};
 
 /// The kind.
@@ -13,8 +13,10 @@ const MODEL: &str = "bow";
 const LONGEST_ON_CPU: i64 = 256;
 
 fn choose(facts: &Facts) -> Vec<Choice> {
-    if facts.start != Start::Scratch {
-        return fine_tuning::choose(facts);
+    match facts.start {
+        Start::Scratch => {}
+        Start::Pretrained => return encoders::choose(facts),
+        Start::Weights | Start::Custom => return fine_tuning::choose(facts),
     }
     let model = facts.model.as_deref().unwrap_or(MODEL);
     let batch_size = facts.batch_size(32);
