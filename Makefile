@@ -33,6 +33,9 @@ test-python: libtorch data ## Run the tests with PyTorch for Python (installs it
 	torch=$$(scripts/python-env torch) && onnx=$$(scripts/python-env onnx) && \
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_ONNX=$$onnx && \
 	  cargo test --release --workspace --test export -- --include-ignored python::
+	torch=$$(scripts/python-env torch) && transformers=$$(scripts/python-env transformers) && \
+	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_TRANSFORMERS=$$transformers \
+	  cargo test --release --workspace --test export -- --ignored encoders::
 	torch=$$(scripts/python-env torch) && mlflow=$$(scripts/python-env mlflow) && \
 	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_MLFLOW=$$mlflow \
 	  cargo test --release --workspace --test runs --test serve -- --ignored mlflow:: telemetry::

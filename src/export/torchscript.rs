@@ -189,6 +189,8 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 /// - `pixels(x)` converts decoded images, 0 to 255, to raw values; only for models of images, which take any image size;
 /// - `encode_text(texts)` returns the token ids of texts (`List[str]`), int64 (N, tokens), with 0 as padding, and `predict_text(texts)` the
 ///   same as `predict(x)`; only for models of texts. Those of pairs take a second list, of the same length.
+/// - `forward_ids(ids, mask)` is `forward` of the ids of a tokenizer with a vocabulary, int64 (N, tokens), and their mask, 1 for tokens and
+///   0 for the padding after them, as the library transformers returns them; only for models of one text;
 /// - `encode_table(rows)` converts the raw cells of a table, `List[List[str]]` with the columns of `column_names()`, to raw values,
 ///   float32 (N, features), and `predict_table(rows)` is `predict` of them. `encode_columns(numbers, texts)` and
 ///   `predict_columns(numbers, texts)` take the columns of `numeric_column_names()` as a tensor (N, columns), NaN where missing,
@@ -219,10 +221,8 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 /// ```
 pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, path: &Path) -> Result<()> {
     define_features(&mut module, &metadata.outputs, metadata.preprocessing.kind.is_tokens())?;
-    if let Some(layout) = &metadata.input.table
-        && let Some(methods) = texts::methods(&module, layout)?
-    {
-        module.define(methods)?;
+    if let Some(layout) = &metadata.input.table {
+        module.define(&texts::methods(&module, layout)?)?;
     }
     if let Some(conformal) = metadata.conformal {
         module.define(&predict_set(conformal.threshold))?;

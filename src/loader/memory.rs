@@ -32,6 +32,9 @@ pub struct MemoryExamples {
 /// Batch size of evaluation: large enough to keep the cores busy, small enough for memory.
 const EVALUATION_BATCH: i64 = 1024;
 
+/// Tokens of a batch of evaluation: a transformer has vectors of all of them at once, in several copies.
+const EVALUATION_TOKENS: i64 = 1 << 15;
+
 impl MemoryExamples {
     /// Preprocessed examples.
     pub fn ready(part: TensorDataset) -> Self {
@@ -60,6 +63,16 @@ impl MemoryExamples {
         MemoryExamples { folds, ..self }
     }
 
+    /// The number of examples of a batch of evaluation.
+    fn evaluation_batch(&self) -> i64 {
+        match &self.pending {
+            Some(preprocessing) if preprocessing.kind.is_tokens() => {
+                (EVALUATION_TOKENS / preprocessing.shape.features().max(1)).clamp(1, EVALUATION_BATCH)
+            }
+            _ => EVALUATION_BATCH,
+        }
+    }
+
     fn batch(&self, inputs: Tensor, labels: Tensor) -> Batch {
         match &self.pending {
             Some(preprocessing) => Batch::new(preprocessing.apply(&inputs), labels),
@@ -84,8 +97,9 @@ impl EvaluationLoader for MemoryExamples {
     fn in_order(&self) -> Batches<'_> {
         let rows = self.part.rows() as i64;
         let TensorDataset { inputs, labels } = &self.part;
-        Box::new((0..rows).step_by(EVALUATION_BATCH as usize).map(move |start| {
-            let length = EVALUATION_BATCH.min(rows - start);
+        let at_once = self.evaluation_batch();
+        Box::new((0..rows).step_by(at_once as usize).map(move |start| {
+            let length = at_once.min(rows - start);
             let folds = self.folds.as_ref().map(|folds| folds.narrow(0, start, length));
             let batch = self.batch(inputs.narrow(0, start, length), labels.narrow(0, start, length));
             Ok(Batch { folds, ..batch })

@@ -255,6 +255,17 @@ impl Network {
         self.body.forward(inputs, train)
     }
 
+    /// The vectors of the tokens of texts (N, tokens, width) in evaluation mode, before they are pooled: the last hidden states of an
+    /// encoder such as `bert`. None for other models.
+    pub fn token_vectors(&self, inputs: &Tensor) -> Option<Tensor> {
+        self.layers().and_then(|layers| layers.token_vectors(inputs))
+    }
+
+    /// Whether it is an encoder of texts that pretrained weights exist for, such as `bert`.
+    pub(crate) fn is_pretrained_encoder(&self) -> bool {
+        self.layers().is_some_and(Sequential::has_token_vectors)
+    }
+
     /// The outputs in evaluation mode by which [`evaluate`](crate::evaluate::evaluate) measures the network: (N, outputs), or those of each
     /// member of a bag, (N, members, outputs).
     ///

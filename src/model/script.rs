@@ -246,6 +246,18 @@ impl Class {
         self
     }
 
+    /// Adds a submodule with a dotted name (`attention.output.dense`), and a submodule without methods for each component before the
+    /// last one.
+    pub(crate) fn descendant(mut self, path: &str, class: Class) -> Self {
+        let (owners, own) = path.rsplit_once('.').unwrap_or(("", path));
+        let mut at = &mut self;
+        for part in owners.split('.').filter(|part| !part.is_empty()) {
+            at = at.child_named(part);
+        }
+        at.children.push((own.to_string(), class));
+        self
+    }
+
     /// A class that holds tensors with dotted names (`layer1.0.weight`), with a submodule for each component of a name.
     /// `is_parameter` decides by the full name whether a tensor is a parameter or a buffer.
     pub(crate) fn of_tensors(

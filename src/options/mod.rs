@@ -142,8 +142,9 @@ options! {
         pub init: Option<PathBuf> = option("FILE").not_empty().heading(MODEL),
 
         /// Initialize the model with pretrained weights: a model of the Hugging Face hub such as timm/resnet18.a1_in1k, downloaded
-        /// if necessary (`cresset models --pretrained` lists some), or a local file or folder. Model, image size and normalization
-        /// are those of the weights, unless they are given
+        /// if necessary (`cresset models --pretrained` lists some), or a local file or folder; for texts, an encoder such as
+        /// sentence-transformers/all-MiniLM-L6-v2. Model, image size, normalization and tokenizer are those of the weights, unless they
+        /// are given
         pub pretrained: Option<String> =
             option("NAME|PATH").not_empty().conflicts_with("init").heading(MODEL).essential(),
 

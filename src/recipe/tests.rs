@@ -22,6 +22,10 @@ fn table(examples: usize) -> Facts {
     }
 }
 
+fn texts() -> Facts {
+    Facts { is_text: true, ..table(2_000) }
+}
+
 fn photos(backbone: Backbone) -> Facts {
     Facts { backbone, ..images(800, 3, 224) }
 }
@@ -111,6 +115,30 @@ fn the_choices_follow_from_the_facts() {
             Facts { start: Start::Weights, ..images(1_438, 1, 8) },
             "small images",
             &[("model", ""), ("lr", "2e-4"), ("epochs", "12"), ("head_epochs", "")],
+        ),
+        (
+            "texts with a pretrained encoder",
+            Facts { start: Start::Pretrained, head: Head::Open, ..texts() },
+            "texts",
+            &[("head_only", "true"), ("finetune", ""), ("lr", ""), ("model", "")],
+        ),
+        (
+            "texts to fine-tune an encoder on",
+            Facts { start: Start::Pretrained, head: Head::First, ..texts() },
+            "texts",
+            &[
+                ("head_only", "true"),
+                ("lr", "3e-5"),
+                ("epochs", "5"),
+                ("batch_size", "16"),
+                ("warmup_epochs", "0.5"),
+            ],
+        ),
+        (
+            "texts to train all layers of an encoder on",
+            Facts { start: Start::Pretrained, has_fast_bf16: true, ..texts() },
+            "texts",
+            &[("head_only", ""), ("optimizer", "adamw"), ("clip", "1"), ("precision", "bf16")],
         ),
         (
             "photographs",

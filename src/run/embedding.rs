@@ -44,7 +44,10 @@ impl Embedded {
         let weights = pretrained::resolve(name, &mut |_| {})?.weights;
         let dataset = data::load(&config.data, &config.reading)?;
         let device = config.device.resolve()?;
-        let task = Task::new(dataset.shape.clone(), dataset.classes.len() as i64);
+        let task = match dataset.is_text() {
+            true => crate::model::preprocessing::task(&dataset, 0),
+            false => Task::new(dataset.shape.clone(), dataset.classes.len() as i64),
+        };
         let mut network = named(config)(&task, device)?;
         config.training.channels_last.lay_out(&mut network)?;
         init(&network, &weights, config)?;

@@ -49,9 +49,10 @@ pub(super) fn check(config: &Config, prepared: &Prepared, world: &World) -> Resu
             "--head-only does not support --feedback; `cresset train --from RUN --feedback DIR` trains on corrections",
         );
     }
-    if prepared.dataset.table.is_some() && !prepared.dataset.is_image_data() {
+    let is_encoder = prepared.network.is_pretrained_encoder();
+    if prepared.dataset.table.is_some() && !prepared.dataset.is_image_data() && !is_encoder {
         return usage(
-            "--head-only is for images and arrays; a model of table rows has no pretrained backbone",
+            "--head-only is for images, arrays, and texts with a pretrained encoder; other models of tables have no pretrained backbone",
         );
     }
     if !world.is_alone() {

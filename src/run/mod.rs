@@ -38,6 +38,7 @@ mod recipe;
 mod resolved;
 mod result_check;
 mod task;
+mod text_encoder;
 mod trainer;
 
 use std::path::Path;

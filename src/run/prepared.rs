@@ -12,6 +12,7 @@ use super::feeds::{Feeds, Sources};
 use super::memory;
 use super::resolved::{Resolved, SourceData};
 use super::task;
+use super::text_encoder;
 use crate::data::{Dataset, Split, TaskKind};
 use crate::distributed::World;
 use crate::error::{Error, Result, catch_panics};
@@ -280,6 +281,9 @@ pub(super) fn init(network: &Network, file: &Path, config: &Config) -> Result<Ma
     let is_head = |name: &str| network.is_head(name);
     let matching = Matching::of(&state, &weights, config.init_key.as_deref()).map_err(fault)?;
     matching.reject_chance_match(&state, &weights, is_head).map_err(fault)?;
+    if config.pretrained.is_some() && network.is_pretrained_encoder() {
+        text_encoder::require_all(network, &matching).map_err(fault)?;
+    }
     let matching = if config.fresh_head { matching.without(is_head) } else { matching };
     matching.apply(&state, &weights).map_err(fault)?;
     tracing::info!(file = %file.display(), "loaded weights: {}", matching.summary());

@@ -1,6 +1,6 @@
 //! The options that pretrained weights determine.
 
-use super::RunFolder;
+use super::{RunFolder, text_encoder};
 use crate::data::options::ImageSize;
 use crate::distributed::World;
 use crate::error::{Error, Result};
@@ -43,6 +43,9 @@ pub fn resolve_pretrained(config: &Config, progress: &mut dyn FnMut(Download)) -
     }
     let found = pretrained::resolve(name, progress)?;
     let mut config = Config { pretrained: Some(found.name), ..config.clone() };
+    if let Some(text) = &found.text {
+        return text_encoder::options(config, text);
+    }
     let Some(described) = found.config else { return Ok(config) };
     if config.model == Config::default().model
         && let Some(model) = described.model()?
@@ -157,6 +160,11 @@ pub(super) fn with_stored_pretrained(config: &Config, folder: &RunFolder) -> Res
     if config.model == Config::default().model {
         config.model = begun.model;
     }
+    if config.model_options.is_empty() {
+        config.model_options = begun.model_options;
+    }
+    config.reading.tokenizer = config.reading.tokenizer.or(begun.reading.tokenizer);
+    config.reading.max_length = config.reading.max_length.or(begun.reading.max_length);
     if config.reading.image_size == ImageSize::Auto {
         config.reading.image_size = begun.reading.image_size;
     }

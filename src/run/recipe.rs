@@ -7,7 +7,7 @@ use crate::data::{Dataset, Inputs, Split, Subset, TaskKind};
 use crate::distributed::World;
 use crate::error::{Error, Result};
 use crate::loader::EncodedExamples;
-use crate::model::pretrained;
+use crate::model::pretrained::{self, Source};
 use crate::options::{Config, ModelChoice, names};
 use crate::recipe::{AUTO, BUILT_IN, Backbone, Choice, Facts, Head, Kind, Mirror, NONE, Recipe, Start};
 use crate::train::checkpoint::Checkpoint;
@@ -105,6 +105,7 @@ fn is_open(config: &Config) -> bool {
 /// The recipe of the options. `data` becomes the data if it was read.
 fn choose(config: &Config, world: &World, data: &mut Option<SourceData>) -> Result<Recipe> {
     if config.recipe == AUTO {
+        let config = &with_local_encoder(config)?;
         let read = data.insert(SourceData::read(config)?);
         let mut recipe = Recipe::auto(&facts(config, &read.dataset, world)?);
         recipe.choices.splice(..0, model_of_weights(config));
@@ -143,7 +144,7 @@ fn head(config: &Config, world: &World) -> Head {
     match (config.training.head_only, config.training.finetune) {
         (true, false) => Head::Only,
         (true, true) => Head::First,
-        _ if mixes || !world.is_alone() => Head::Excluded,
+        _ if mixes || !world.is_alone() || config.is_given("head_only") => Head::Excluded,
         _ if WITHOUT_HEAD.iter().any(|name| config.is_given(name)) => Head::Excluded,
         _ => Head::Open,
     }
@@ -192,10 +193,7 @@ fn facts(config: &Config, dataset: &Dataset, world: &World) -> Result<Facts> {
         start: start(config),
         model: is_fixed(config, "model").then(|| config.model.clone()),
         can_bag: can_bag(config, dataset, world),
-        head: match dataset.is_image_data() && dataset.task() == TaskKind::Classification {
-            true => head(config, world),
-            false => Head::Excluded,
-        },
+        head: head_of(dataset, config, world),
         ..Facts::of_shape(dataset.shape.clone())
     };
     Ok(match Kind::of(&facts).name {
@@ -207,6 +205,30 @@ fn facts(config: &Config, dataset: &Dataset, world: &World) -> Result<Facts> {
         }
         _ => facts,
     })
+}
+
+/// Whether the last layer is fitted to features of these examples.
+fn head_of(dataset: &Dataset, config: &Config, world: &World) -> Head {
+    let has_features = dataset.is_image_data() || (dataset.is_text() && config.pretrained.is_some());
+    if !has_features || dataset.task() != TaskKind::Classification {
+        return Head::Excluded;
+    }
+    match head(config, world) {
+        Head::Open if dataset.is_text() && config.training.finetune => Head::First,
+        head => head,
+    }
+}
+
+/// The options with the tokenizer of a text encoder in a local folder, so that texts are counted in its tokens.
+fn with_local_encoder(config: &Config) -> Result<Config> {
+    let is_local = |name: &String| matches!(Source::of(name), Source::Local(path) if path.is_dir());
+    match config.pretrained.as_ref().is_some_and(is_local) {
+        true => {
+            let resolved = super::resolve_pretrained(config, &mut |_| {})?;
+            Ok(Config { reading: resolved.reading, ..config.clone() })
+        }
+        false => Ok(config.clone()),
+    }
 }
 
 /// Whether the CPU multiplies matrices in bfloat16.

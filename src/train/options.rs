@@ -95,7 +95,7 @@ options! {
         /// Number of first epochs that train only the last layer
         pub head_epochs: u32 = option("N").default("0").heading(MODEL),
 
-        /// Train only the last layer, on features that the other layers compute once for each image. They are cached on disk
+        /// Train only the last layer, on features that the other layers compute once for each image or text. They are cached on disk
         pub head_only: bool = flag().default("false").heading(MODEL),
 
         /// What --head-only trains in place of the last layer

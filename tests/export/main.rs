@@ -1,5 +1,6 @@
 //! Exported files, in this and in other programs.
 
+mod encoders;
 mod onnx;
 mod programs;
 mod pt2;

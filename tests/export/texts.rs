@@ -7,11 +7,15 @@ use cresset::data::tokenizer::{TrainedKind, train};
 
 use crate::programs::{bash, shown_command};
 use crate::support::samples::{mail_options, write_mails};
-use crate::support::{run, stderr, succeed, text, train_once};
+use crate::support::{encoder, run, stderr, succeed, text, train_once};
 
 /// A run that was trained on mails, and options of the models that are tried.
-pub const MODELS: [(&str, &str); 3] =
-    [("bow", "rows=4096"), ("lstm", "width=8,depth=1"), ("transformer", "rows=512,width=16,depth=1,heads=2")];
+pub const MODELS: [(&str, &str); 4] = [
+    ("bow", "rows=4096"),
+    ("lstm", "width=8,depth=1"),
+    ("transformer", "rows=512,width=16,depth=1,heads=2"),
+    ("bert", ""),
+];
 
 /// Texts in several scripts, an empty one and one that is longer than those of the training data.
 pub const TEXTS: [&str; 6] = [
@@ -29,7 +33,11 @@ pub fn trained(folder: &Path, model: &str, options: &str) -> PathBuf {
     let out = folder.join(model);
     let table = folder.join("mails.csv");
     let data = mail_options(&table);
-    let own = ["--model", model, "--model-options", options, "--epochs", "3", "--lr", "0.01"];
+    let mut own = vec!["--model", model, "--model-options", options, "--epochs", "3", "--lr", "0.01"];
+    let encoder = encoder::write(folder, &std::fs::read_to_string(&table).unwrap());
+    if model == "bert" {
+        own.extend(["--pretrained", text(&encoder), "--head-only", "false"]);
+    }
     train_once(&out, &[&data[..], &own].concat());
     out.join("model.pt")
 }

@@ -5,6 +5,7 @@ pub mod browser;
 #[allow(dead_code, reason = "every program of tests uses a part of it")]
 pub mod collector;
 pub mod coverage;
+pub mod encoder;
 pub mod http;
 pub mod hub;
 pub mod job;

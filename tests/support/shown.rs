@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::hub::Hub;
 use super::server::Server;
-use super::{cresset, pretrained, root, samples, stderr, text, train_once, without_hub};
+use super::{cresset, encoder, pretrained, root, samples, stderr, text, train_once, without_hub};
 
 /// The contents of a page's code blocks in a language.
 pub fn blocks(page: &str, language: &str) -> Vec<String> {
@@ -61,6 +61,10 @@ impl Reader {
 
     /// Types what a page's `sh` blocks show, in their order. A block that begins with `#!` is a script.
     pub fn follow(&mut self, page: &str) {
+        if page.contains("--pretrained encoder/") {
+            let mails = std::fs::read_to_string(self.folder().join("mails.csv")).unwrap();
+            encoder::write(&self.folder(), &mails);
+        }
         if page.contains("--pretrained timm/") {
             self.hub = Some(pretrained::hub());
         }

@@ -2,6 +2,7 @@
 
 mod bag;
 mod distributed;
+mod encoders;
 mod engine;
 mod events;
 mod head_only;

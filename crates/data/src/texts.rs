@@ -86,12 +86,27 @@ impl TextIds {
             of_text.into_iter().collect::<std::result::Result<Vec<_>, _>>().map_err(Error::Usage)?;
         let longer = of_text.iter().filter(|ids| ids.len() == limit).count();
         of_text.iter_mut().for_each(|ids| ids.truncate(most));
-        let length = of_text.iter().map(Vec::len).max().unwrap_or(0).max(1);
+        let longest = of_text.iter().map(Vec::len).max().unwrap_or(0).max(1);
+        let (tokenization, length) = shortened(tokenization, longest)?;
         Ok(TextIds { tokenization, length, of_text, longer })
     }
 
     /// The column that has them.
     pub fn kind(&self) -> ColumnKind {
         ColumnKind::Tokens { tokenization: self.tokenization.clone(), length: self.length }
+    }
+}
+
+/// The tokenization for texts of at most so many tokens, and the maximum that it has then. A tokenizer with a vocabulary leaves out the
+/// end of the text and keeps the special tokens after it.
+fn shortened(tokenization: Tokenization, longest: usize) -> Result<(Tokenization, usize)> {
+    match tokenization {
+        #[cfg(feature = "tokenizers")]
+        Tokenization::Vocabulary { tokenizer } => {
+            let tokenizer = tokenizer.shortened(longest)?;
+            let length = tokenizer.max_length();
+            Ok((Tokenization::Vocabulary { tokenizer: Box::new(tokenizer) }, length))
+        }
+        hashed => Ok((hashed, longest)),
     }
 }

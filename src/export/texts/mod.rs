@@ -58,27 +58,38 @@ def predict_text(self, texts: List[str], pairs: List[str]) -> Tuple[Tensor, Tens
     return self.predict(self.encode_text(texts, pairs))
 "#;
 
-/// The names of the methods.
-pub(super) const METHOD_NAMES: [&str; 2] = ["encode_text", "predict_text"];
+/// The method of a model of one text for programs that run its tokenizer themselves.
+const OF_IDS: &str = r#"
+def forward_ids(self, ids: Tensor, mask: Tensor) -> Tensor:
+    return self.forward((ids + RESERVED) * mask.to(ids.dtype))
+"#;
 
-/// The methods of a model of texts; none for other models, and for a tokenizer that has no TorchScript.
+/// The names of the methods.
+pub(super) const METHOD_NAMES: [&str; 3] = ["encode_text", "predict_text", "forward_ids"];
+
+/// The methods of a model of texts; none for other models. Without those that take texts if a tokenizer has no TorchScript.
 ///
 /// # Errors
 /// What libtorch fails with.
-pub(super) fn methods(module: &Module, layout: &TableLayout) -> Result<Option<&'static str>, Error> {
-    let methods = match (layout.is_text(), layout.columns.len()) {
+pub(super) fn methods(module: &Module, layout: &TableLayout) -> Result<String, Error> {
+    let of_texts = match (layout.is_text(), layout.columns.len()) {
         (true, 1) => OF_TEXTS,
         (true, 2) => OF_PAIRS,
-        _ => return Ok(None),
+        _ => return Ok(String::new()),
+    };
+    let mut methods = match layout.only_text() {
+        Some((Tokenization::Vocabulary { .. }, _)) => OF_IDS.replace("RESERVED", &RESERVED.to_string()),
+        _ => String::new(),
     };
     for ((tokenization, length), name) in columns(layout).zip(TOKENIZERS) {
         if module.child(name)?.is_none() {
             let problem = tokenizer(tokenization, length).err().unwrap_or_default();
             tracing::warn!("the exported file takes token ids and not texts: {problem}");
-            return Ok(None);
+            return Ok(methods);
         }
     }
-    Ok(Some(methods))
+    methods += of_texts;
+    Ok(methods)
 }
 
 /// Adds the tokenizers of a model of texts to its class.

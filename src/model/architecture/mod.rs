@@ -1,5 +1,7 @@
 //! The architectures, one file each.
 
+mod bert;
+mod bert_family;
 mod bow;
 mod cnn;
 mod columns;
@@ -8,6 +10,7 @@ mod dcn;
 mod deepfm;
 mod dinov2;
 mod dinov3;
+mod distilbert;
 mod efficientnet;
 mod ft_transformer;
 mod gru;
@@ -91,6 +94,8 @@ pub const ARCHITECTURES: &[Architecture] = &[
     bow::ARCHITECTURE,
     textcnn::ARCHITECTURE,
     text_transformer::ARCHITECTURE,
+    bert::ARCHITECTURE,
+    distilbert::ARCHITECTURE,
     cnn::ARCHITECTURE,
     resnet9::ARCHITECTURE,
     resnet18::ARCHITECTURE,

@@ -34,7 +34,7 @@ pub fn reject_text(task: &Task, model: &str) -> Result<()> {
     match has_text {
         false => Ok(()),
         true => Err(Error::Usage(format!(
-            "the model {model} is not for texts; use `--model bow`, textcnn, lstm, gru or transformer"
+            "the model {model} is not for texts; use `--model bow`, textcnn, lstm, gru or transformer, or --pretrained"
         ))),
     }
 }

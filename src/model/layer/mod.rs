@@ -59,7 +59,10 @@ pub use shape::{
     ChannelsFirst, ChannelsLast, Flatten, RowSequence, SelectElement, SequenceMean, SkipElements, Tokens,
     ZeroPad,
 };
-pub use text::{EncoderSize, NgramBag, TextConvolution, TextEncoder, TextRecurrent};
+pub use text::{
+    BertEncoder, BertNames, BertSize, EncoderSize, NgramBag, PairFrame, Pooling, TextConvolution,
+    TextEncoder, TextRecurrent,
+};
 pub use tokens::{Grid, PositionEmbedding, PrefixTokens};
 pub use window::{MergePatches, WindowAttention};
 
@@ -133,6 +136,21 @@ pub trait Layer: Send {
     /// The names, in its path, of its parameters that have sparse gradients in training.
     fn sparse_parameters(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The names, in its path, of its parts that have parameters, from the input to the output. Empty if it is one part.
+    fn parts(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The vectors of the tokens of texts (N, tokens, width) in evaluation mode, before they are pooled, if it is an encoder of texts.
+    fn token_vectors(&self, _x: &Tensor) -> Option<Tensor> {
+        None
+    }
+
+    /// Whether it is an encoder of texts, which has [`Layer::token_vectors`].
+    fn encodes_texts(&self) -> bool {
+        false
     }
 
     /// The places of its position embeddings, if it has any. Its parameter then has the name of the layer.

@@ -181,6 +181,19 @@ impl Sequential {
         last.container().map_or_else(|| x.shallow_clone(), |(_, layers)| layers.features(&x))
     }
 
+    /// The vectors of the tokens of texts, of the layer that has them.
+    pub(crate) fn token_vectors(&self, x: &Tensor) -> Option<Tensor> {
+        self.0.iter().find_map(|step| match step {
+            Step::Layer(_, layer) => layer.token_vectors(x),
+            Step::Sum(..) | Step::Gate(_) => None,
+        })
+    }
+
+    /// Whether a layer is an encoder of texts.
+    pub(crate) fn has_token_vectors(&self) -> bool {
+        self.0.iter().any(|step| matches!(step, Step::Layer(_, layer) if layer.encodes_texts()))
+    }
+
     /// The last layer, also if it is in a container.
     pub(crate) fn last(&self) -> Option<&dyn Layer> {
         match self.0.last()? {
@@ -216,7 +229,10 @@ impl Sequential {
             Step::Layer(name, layer) => match (layer.children(), layer.script().parameters()) {
                 (Some(parts), _) => parts.names().iter().map(|part| format!("{name}.{part}")).collect(),
                 (None, 0) => Vec::new(),
-                (None, _) => vec![name.clone()],
+                (None, _) => match layer.parts() {
+                    parts if parts.is_empty() => vec![name.clone()],
+                    parts => parts.into_iter().map(|part| format!("{name}.{part}")).collect(),
+                },
             },
         };
         self.0.iter().flat_map(of_step).collect()

@@ -93,6 +93,16 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
     check(PrefixTokens::new(&path("token"), "class_token", 1, 6), &[4, 6]);
     check(PrefixTokens::normal(&path("registers"), "reg_token", 4, 6), &[4, 6]);
     check(PositionEmbedding::new(&path("position"), "pos_embed", grid, 6), &[7, 6]);
+    for (index, (columns, has_pooler, frame)) in [
+        (1, false, PairFrame::OneSeparator),
+        (2, true, PairFrame::OneSeparator),
+        (2, false, PairFrame::TwoSeparators),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        check(encoder(&path(&format!("encoder{index}")), columns, has_pooler, frame), &[6 * columns as i64]);
+    }
     check(RepeatMembers(3), &[5]);
     check(CrossNetwork::new(&path("cross"), 5, 2), &[5]);
     check(FactorizationMachine::new(&path("fm"), 4, 3), &[5, 7]);
@@ -143,6 +153,37 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
     }
     check(neighbors(&path("neighbors"), 4), &[6]);
     check(Neighbors::new(&path("empty"), 6, 5, 0.07), &[6]);
+}
+
+/// A small BERT for texts of six tokens.
+fn encoder(path: &nn::Path, columns: usize, has_pooler: bool, frame: PairFrame) -> BertEncoder {
+    const NAMES: BertNames = BertNames {
+        blocks: "layer",
+        projections: ["self.q", "self.k", "self.v"],
+        attended: "output.dense",
+        attended_norm: "output.norm",
+        feed_forward: ["inner", "outer"],
+        output_norm: "norm",
+    };
+    let groups = vec![FeatureGroup::Tokens { length: 6, vocabulary: 12 }; columns];
+    let task = Task { groups, ..Task::new(InputShape(vec![6 * columns as i64]), 2) };
+    let size = BertSize {
+        vocabulary: 10,
+        width: 8,
+        depth: 2,
+        heads: 2,
+        hidden: 12,
+        positions: 14,
+        first_position: 2,
+        types: 2,
+        length: 9,
+        frame,
+        eps: 1e-5,
+        dropout: 0.2,
+        pooling: if has_pooler { Pooling::First } else { Pooling::Mean },
+        has_pooler,
+    };
+    BertEncoder::new(path, &task, &NAMES, size)
 }
 
 /// Thirty features of six values in five classes.

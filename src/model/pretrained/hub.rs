@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cresset_hub::{Hub, ModelId, Progress, Settings};
 
-use super::{CONFIG, Download, HUB, PRETRAINED, Pretrained, PretrainedConfig, WEIGHTS};
+use super::{CONFIG, Download, HUB, PRETRAINED, Pretrained, PretrainedConfig, WEIGHTS, text};
 use crate::error::{Error, Result, did_you_mean};
 
 /// Finds the files of a model, in the cache or on the server. All are of the same commit.
@@ -87,8 +87,12 @@ fn files(model: &ModelId, progress: &mut dyn FnMut(Download)) -> Result<Pretrain
     let name = format!("{HUB}{model}");
     for file in WEIGHTS {
         if let Some(weights) = hub.file(&model, file, &mut report)?.path {
+            let mut fetch =
+                |file: &str| -> Result<Option<PathBuf>> { Ok(hub.file(&model, file, &mut report)?.path) };
+            let text = config.path.as_ref().map(|config| text::find(config, &weights, &mut fetch));
+            let text = text.transpose()?.flatten();
             let config = config.path.as_deref().map(PretrainedConfig::read).transpose()?;
-            return Ok(Pretrained { name, weights, config });
+            return Ok(Pretrained { name, weights, config, text });
         }
     }
     Err(Error::Usage(format!(

@@ -7,6 +7,8 @@ mod config;
 mod hub;
 mod registry;
 mod source;
+mod text;
+mod text_config;
 mod torchvision;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ pub use config::PretrainedConfig;
 pub use registry::{PRETRAINED, PretrainedModel};
 pub(crate) use source::is_revision_of;
 pub use source::{HUB, Source};
+pub use text::PretrainedText;
 pub use torchvision::TORCHVISION;
 
 /// The names of the file with the configuration, and of the files with weights, in order of preference.
@@ -40,6 +43,8 @@ pub struct Pretrained {
     pub weights: PathBuf,
     /// The configuration next to the weights, if there is one.
     pub config: Option<PretrainedConfig>,
+    /// The encoder, if the weights are those of a text encoder.
+    pub text: Option<PretrainedText>,
 }
 
 /// The progress of a download.
@@ -90,7 +95,7 @@ pub fn resolve(name: &str, progress: &mut dyn FnMut(Download)) -> Result<Pretrai
             let weights = torchvision::find(name)?;
             let path = torchvision_file(weights.file, progress)?;
             let name = format!("{TORCHVISION}{}", weights.name);
-            Ok(Pretrained { name, weights: path, config: Some(weights.config()) })
+            Ok(Pretrained { name, weights: path, config: Some(weights.config()), text: None })
         }
         #[cfg(not(feature = "hub"))]
         Source::Hub(id) => {
@@ -168,16 +173,20 @@ fn local(name: &str, path: &Path) -> Result<Pretrained> {
         return Err(Error::artifact(path, "there is no such file or folder of pretrained weights"));
     }
     if !path.is_dir() {
-        return Ok(Pretrained { name: name.to_string(), weights: path.to_path_buf(), config: None });
+        let (name, weights) = (name.to_string(), path.to_path_buf());
+        return Ok(Pretrained { name, weights, config: None, text: None });
     }
     let weights = WEIGHTS.iter().map(|name| path.join(name)).find(|file| file.is_file());
     let Some(weights) = weights else {
         let problem = format!("the folder has no {}", WEIGHTS.join(" or "));
         return Err(Error::artifact(path, problem));
     };
-    let config = path.join(CONFIG);
-    let config = config.is_file().then(|| PretrainedConfig::read(&config)).transpose()?;
-    Ok(Pretrained { name: name.to_string(), weights, config })
+    let mut fetch =
+        |name: &str| -> Result<Option<PathBuf>> { Ok(Some(path.join(name)).filter(|file| file.is_file())) };
+    let config = fetch(CONFIG)?;
+    let text = config.as_ref().map(|config| text::find(config, &weights, &mut fetch)).transpose()?.flatten();
+    let config = config.map(|config| PretrainedConfig::read(&config)).transpose()?;
+    Ok(Pretrained { name: name.to_string(), weights, config, text })
 }
 
 #[cfg(test)]

@@ -3,16 +3,16 @@
 
 use tch::{Kind, Tensor};
 
-use super::efficientnet;
+use super::{efficientnet, encoders};
 use crate::model::layer::Grid;
 use crate::model::{Network, Tensors};
 
 /// The tensors of a file with the names and sizes of `network`, where they can be converted: the names of the package
-/// `efficientnet_pytorch`, position embeddings of another number of patches, which are interpolated, and the first convolution
+/// `efficientnet_pytorch` and of text encoders alone, position embeddings of another number of patches, which are interpolated, and the first convolution
 /// over the colors, for images with another number of channels. The others are unchanged.
 pub fn adapt(mut file: Tensors, network: &Network) -> Tensors {
     let model = network.state();
-    file = efficientnet::renamed(file, &model);
+    file = encoders::renamed(efficientnet::renamed(file, &model), &model);
     let mut replace = |name: &str, replacement: &dyn Fn(&Tensor, &[i64]) -> Option<Tensor>| {
         let (below, size) = (format!(".{name}"), model[name].size());
         let fits = |(in_file, _): &(&String, &mut Tensor)| *in_file == name || in_file.ends_with(&below);

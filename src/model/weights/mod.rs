@@ -9,6 +9,7 @@ mod archive;
 pub(crate) mod checksums;
 mod copies;
 mod efficientnet;
+mod encoders;
 mod legacy;
 mod matching;
 mod names;

@@ -1,5 +1,6 @@
 //! The kinds of data, one file each.
 
+mod encoders;
 mod fine_tuning;
 mod photographs;
 mod small_images;

@@ -1,6 +1,6 @@
 //! Texts.
 
-use super::fine_tuning;
+use super::{encoders, fine_tuning};
 use crate::recipe::{Choice, Facts, Kind, Start};
 
 /// The kind.
@@ -17,8 +17,10 @@ const LONGEST_ON_CPU: i64 = 256;
 const MOST_DIRECTIONS: usize = 16;
 
 fn choose(facts: &Facts) -> Vec<Choice> {
-    if facts.start != Start::Scratch {
-        return fine_tuning::choose(facts);
+    match facts.start {
+        Start::Scratch => {}
+        Start::Pretrained => return encoders::choose(facts),
+        Start::Weights | Start::Custom => return fine_tuning::choose(facts),
     }
     let model = facts.model.as_deref().unwrap_or(MODEL);
     let batch_size = facts.batch_size(32);

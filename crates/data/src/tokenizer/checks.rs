@@ -62,15 +62,24 @@ fn post_processor_tokens(json: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a maximum length leaves room for at least one token of each text.
-pub(super) fn max_length(tokenizer: &Tokenizer, max_length: usize) -> Result<()> {
+/// The least maximum length: it leaves room for at least one token of each text.
+pub(super) fn least_length(tokenizer: &Tokenizer) -> usize {
+    special_tokens(tokenizer) + 2
+}
+
+/// The most special tokens that a text or a pair gets.
+fn special_tokens(tokenizer: &Tokenizer) -> usize {
     let added =
         |is_pair| tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(is_pair));
-    let special = added(true).max(added(false));
-    if max_length < special + 2 {
+    added(true).max(added(false))
+}
+
+/// Checks that a maximum length leaves room for at least one token of each text.
+pub(super) fn max_length(tokenizer: &Tokenizer, max_length: usize) -> Result<()> {
+    let (special, least) = (special_tokens(tokenizer), least_length(tokenizer));
+    if max_length < least {
         let problem = format!(
-            "the maximum length {max_length} is too small: {special} special tokens and one of each text of a pair are {}",
-            special + 2
+            "the maximum length {max_length} is too small: {special} special tokens and one of each text of a pair are {least}"
         );
         return Err(Error::Usage(problem));
     }

@@ -105,6 +105,15 @@ impl Tokenizer {
         Ok(Tokenizer { inner, max_length, pad_id, vocabulary })
     }
 
+    /// The same tokenizer for texts of at most `length` tokens, or of its own maximum or the least possible one, if that is closer.
+    ///
+    /// # Errors
+    /// Those of [`Tokenizer::from_json`].
+    pub fn shortened(&self, length: usize) -> Result<Self> {
+        let length = length.max(checks::least_length(&self.inner)).min(self.max_length);
+        Self::checked(self.inner.clone(), Some(length))
+    }
+
     /// The ids of a text with the special tokens of the model (`[CLS]` … `[SEP]`), at most [`Tokenizer::max_length`]: the end of a
     /// longer text is left out.
     ///

@@ -3,8 +3,8 @@
 use tch::nn::{self, Init};
 use tch::{Device, Kind, Tensor};
 
-use super::WordVectors;
 use super::word_vectors::{MASKED_MEAN, masked_mean};
+use super::{WordVectors, class_of};
 use crate::model::Task;
 use crate::model::layer::{Constant, LayerNorm, Linear, Parameters};
 use crate::model::layer::{Layer, product};
@@ -186,14 +186,6 @@ impl Block {
             .child("norm2", class_of(&self.norm2))
             .child("fc1", class_of(&self.fc1))
             .child("fc2", class_of(&self.fc2))
-    }
-}
-
-/// The class of a layer that has parameters.
-fn class_of(layer: &dyn Layer) -> Class {
-    match layer.script() {
-        Script::Class(class) => class,
-        Script::Expression(_) | Script::Own { .. } => unreachable!("the layer has parameters of its own"),
     }
 }
 

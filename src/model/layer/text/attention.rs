@@ -1,0 +1,46 @@
+//! Attention of text encoders, in Rust and in TorchScript.
+
+use tch::{Kind, Tensor};
+
+/// Attention of `heads` heads: queries, keys and values (N, tokens, width) to (N, tokens, width). `bias` is added to the scores, and
+/// `dropout` drops weights.
+pub fn attention([queries, keys, values]: [&Tensor; 3], heads: i64, bias: &Tensor, dropout: f64) -> Tensor {
+    let (length, width) = (queries.size()[1], queries.size()[2]);
+    let split = |x: &Tensor| x.reshape([-1, length, heads, width / heads]).transpose(1, 2);
+    let seen = Tensor::scaled_dot_product_attention(
+        &split(queries),
+        &split(keys),
+        &split(values),
+        Some(bias),
+        dropout,
+        false,
+        None,
+        false,
+    );
+    seen.transpose(1, 2).reshape([-1, length, width])
+}
+
+/// The equivalent of [`attention`] for `queries`, `keys`, `values` and `bias` in TorchScript, as lines of a method that assign `joined`.
+pub fn attention_script(heads: i64, width: i64, dropout: f64) -> String {
+    let split = |name: &str| {
+        let head = width / heads;
+        format!("torch.transpose(torch.reshape({name}, [-1, length, {heads}, {head}]), 1, 2)")
+    };
+    format!(
+        "    length = torch.size(queries, 1)\n    \
+         seen = torch.scaled_dot_product_attention({}, {}, {}, bias, {dropout:?} if self.training else 0.0, False)\n    \
+         joined = torch.reshape(torch.transpose(seen, 1, 2), [-1, length, {width}])\n",
+        split("queries"),
+        split("keys"),
+        split("values"),
+    )
+}
+
+/// What is added to the scores of keys (N, 1, 1, tokens): 0 for tokens and -∞ for padding. `mask` is bool (N, tokens).
+pub fn padding_bias(mask: &Tensor, kind: Kind) -> Tensor {
+    mask.to_kind(kind).log().unsqueeze(1).unsqueeze(1)
+}
+
+/// The equivalent of [`padding_bias`] for `mask` and vectors `x` in TorchScript.
+pub const PADDING_BIAS: &str =
+    "torch.unsqueeze(torch.unsqueeze(torch.log(mask.to(ops.prim.dtype(x))), 1), 1)";

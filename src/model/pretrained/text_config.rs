@@ -1,0 +1,165 @@
+//! The sizes of text encoders, config.json of the library transformers.
+
+use serde_json::Value;
+
+use crate::error::quoted;
+
+/// An encoder and its sizes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextConfig {
+    /// The architecture.
+    pub model: &'static str,
+    /// The options of the architecture, without those of the pooling.
+    pub options: Vec<(&'static str, String)>,
+    /// The maximum number of tokens.
+    pub positions: usize,
+    /// The end of the names of the pooler's weights.
+    pub pooler: &'static str,
+}
+
+/// A family of encoders.
+struct Family {
+    /// `model_type` of config.json.
+    types: &'static [&'static str],
+    model: &'static str,
+    /// Options of the architecture, and the entries that determine them.
+    entries: &'static [(&'static str, &'static str)],
+    /// The entry with the number of rows of the position embeddings, and how many of them no token uses.
+    positions: &'static str,
+    unused_positions: usize,
+    pooler: &'static str,
+}
+
+const FAMILIES: &[Family] = &[
+    Family {
+        types: &["bert"],
+        model: "bert",
+        entries: &[
+            ("vocabulary", "vocab_size"),
+            ("width", "hidden_size"),
+            ("depth", "num_hidden_layers"),
+            ("heads", "num_attention_heads"),
+            ("hidden", "intermediate_size"),
+            ("positions", "max_position_embeddings"),
+            ("types", "type_vocab_size"),
+            ("eps", "layer_norm_eps"),
+            ("dropout", "hidden_dropout_prob"),
+        ],
+        positions: "max_position_embeddings",
+        unused_positions: 0,
+        pooler: "pooler.dense.weight",
+    },
+    Family {
+        types: &["distilbert"],
+        model: "distilbert",
+        entries: &[
+            ("vocabulary", "vocab_size"),
+            ("width", "dim"),
+            ("depth", "n_layers"),
+            ("heads", "n_heads"),
+            ("hidden", "hidden_dim"),
+            ("positions", "max_position_embeddings"),
+            ("dropout", "dropout"),
+        ],
+        positions: "max_position_embeddings",
+        unused_positions: 0,
+        pooler: "pre_classifier.weight",
+    },
+];
+
+impl TextConfig {
+    /// The encoder of a config.json. None if it is not of the library transformers.
+    ///
+    /// # Errors
+    /// A model of another type, and entries that are missing or that no architecture has here.
+    pub fn of(json: &Value) -> Result<Option<Self>, String> {
+        let Some(kind) = json.get("model_type").and_then(Value::as_str) else { return Ok(None) };
+        // timm's files may have both.
+        if json.get("architecture").is_some() {
+            return Ok(None);
+        }
+        let Some(family) = FAMILIES.iter().find(|family| family.types.contains(&kind)) else {
+            let known: Vec<_> = FAMILIES.iter().flat_map(|family| family.types).copied().collect();
+            return Err(format!(
+                "the weights are for a model of the type {}, which is not available; text encoders of these types are: {}",
+                quoted(kind),
+                known.join(", ")
+            ));
+        };
+        family.check(json)?;
+        let number = |entry: &str| {
+            json.get(entry)
+                .and_then(Value::as_f64)
+                .ok_or_else(|| format!("`{entry}` is missing or no number"))
+        };
+        let option =
+            |(name, entry): &(&'static str, &str)| Ok((*name, format!("{:?}", Plain(number(entry)?))));
+        let options = family.entries.iter().map(option).collect::<Result<_, String>>()?;
+        let positions = (number(family.positions)? as usize).saturating_sub(family.unused_positions);
+        Ok(Some(TextConfig { model: family.model, options, positions, pooler: family.pooler }))
+    }
+}
+
+/// A number as an option: whole numbers without a decimal point, small ones with an exponent.
+struct Plain(f64);
+
+impl std::fmt::Debug for Plain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            value if value != 0. && value.abs() < 1e-3 => write!(f, "{value:e}"),
+            value => write!(f, "{value}"),
+        }
+    }
+}
+
+/// Entries that change the computation, and the only value that is available.
+const REQUIRED: [(&str, &str); 3] =
+    [("hidden_act", "gelu"), ("activation", "gelu"), ("position_embedding_type", "absolute")];
+
+impl Family {
+    /// Rejects a variant of the architecture that is not available.
+    fn check(&self, json: &Value) -> Result<(), String> {
+        for (entry, available) in REQUIRED {
+            if let Some(value) = json.get(entry).and_then(Value::as_str).filter(|value| *value != available) {
+                return Err(format!("`{entry}` is {}; only {available} is available", quoted(value)));
+            }
+        }
+        match json.get("is_decoder").and_then(Value::as_bool) {
+            Some(true) => Err("the model is a decoder; only encoders are available".to_string()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn sizes_of_the_library_transformers_are_options() {
+        let json = json!({
+            "model_type": "distilbert", "vocab_size": 100, "dim": 16, "n_layers": 2, "n_heads": 4, "hidden_dim": 32,
+            "max_position_embeddings": 64, "dropout": 0.1, "activation": "gelu",
+        });
+        let found = TextConfig::of(&json).unwrap().unwrap();
+        assert_eq!((found.model, found.positions), ("distilbert", 64));
+        let options: Vec<_> = found.options.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            options.join(","),
+            "vocabulary=100,width=16,depth=2,heads=4,hidden=32,positions=64,dropout=0.1"
+        );
+        assert_eq!(format!("{:?} {:?}", Plain(1e-12), Plain(0.)), "1e-12 0");
+    }
+
+    #[test]
+    fn other_models_and_variants_are_refused() {
+        let problem = |json| TextConfig::of(&json).unwrap_err();
+        assert!(problem(json!({ "model_type": "gpt2" })).contains("type `gpt2`, which is not available"));
+        assert!(problem(json!({ "model_type": "bert" })).contains("`vocab_size` is missing"));
+        assert!(
+            problem(json!({ "model_type": "bert", "hidden_act": "relu" })).contains("`hidden_act` is `relu`")
+        );
+        assert_eq!(TextConfig::of(&json!({ "architecture": "resnet18" })).unwrap(), None);
+    }
+}

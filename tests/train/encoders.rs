@@ -1,0 +1,145 @@
+//! Pretrained text encoders.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use crate::support::job::{kill, wait_for};
+use crate::support::samples::{mail_options, write_mails};
+use crate::support::{assert_same_bits, cresset, encoder, run, stderr, succeed, text, train_once};
+
+/// A table of mails, and an encoder that knows their words.
+fn prepare(folder: &Path) -> (PathBuf, PathBuf) {
+    write_mails(folder);
+    let table = folder.join("mails.csv");
+    let encoder = encoder::write(folder, &std::fs::read_to_string(&table).unwrap());
+    (table, encoder)
+}
+
+fn accuracy(run: &Path) -> f64 {
+    let printed = succeed(["eval", text(run)]);
+    let line = printed.lines().find(|line| line.starts_with("accuracy")).unwrap().to_string();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_recipe_fits_a_classifier_to_cached_vectors_of_the_encoder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (table, encoder) = prepare(folder.path());
+    let cache = folder.path().join("cache");
+    let train = |out: &str, more: &[&str]| {
+        let out = folder.path().join(out);
+        let mut command = cresset();
+        command.env("XDG_CACHE_HOME", &cache).args([
+            "train",
+            "--pretrained",
+            text(&encoder),
+            "--out",
+            text(&out),
+        ]);
+        let output = command.args(mail_options(&table)).args(more).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        (out, String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(&output))
+    };
+    let (first, said) = train("first", &[]);
+    assert!(said.contains("head-only true: the encoder stays as it is"), "{said}");
+    assert!(said.contains("features  96 of 16 values, computed in"), "{said}");
+    assert!(said.contains("texts of up to 15 tokens"), "{said}");
+    assert!(accuracy(&first) > 80., "{}", accuracy(&first));
+    let inspected = succeed(["inspect", text(&first.join("model.pt")), "--verify"]);
+    assert!(inspected.contains("as recorded"), "{inspected}");
+
+    let (tuned, said) = train("tuned", &["--finetune", "--epochs", "2", "--precision", "f32"]);
+    assert!(said.contains("read from the cache"), "{said}");
+    assert!(said.contains("lr 3e-5"), "{said}");
+    let metrics = std::fs::read_to_string(tuned.join("metrics.csv")).unwrap();
+    assert_eq!(metrics.lines().count(), 4, "epochs 0 to 2: {metrics}");
+
+    let vectors = folder.path().join("vectors.npy");
+    let data = ["--data", text(&table), "--text", "body", "--label", "kind"];
+    succeed(["embed", "--pretrained", text(&encoder), "--out", text(&vectors)].iter().chain(&data));
+    let vectors = tch::Tensor::read_npy(&vectors).unwrap();
+    assert_eq!(vectors.size(), [120, 16]);
+}
+
+#[test]
+fn fine_tuning_of_an_encoder_that_is_killed_continues_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (table, encoder) = prepare(folder.path());
+    let data = mail_options(&table);
+    let options = [
+        "--recipe",
+        "none",
+        "--pretrained",
+        text(&encoder),
+        "--epochs",
+        "12",
+        "--optimizer",
+        "adamw",
+        "--lr",
+        "0.003",
+    ];
+    let options =
+        [&data[..], &options, &["--layer-decay", "0.9", "--schedule", "cosine", "--warmup-epochs", "1"]]
+            .concat();
+    let [whole, cut] = ["whole", "cut"].map(|name| folder.path().join(name));
+    train_once(&whole, &options);
+    assert!(accuracy(&whole) > 90., "{}", accuracy(&whole));
+    let mut command = cresset();
+    command.args(["train", "--out", text(&cut)]).args(options).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    wait_for(&cut.join("checkpoints/last.safetensors"), &mut child);
+    assert!(kill(&mut child), "the run ended before it was killed");
+    succeed(["train", "--resume", text(&cut)]);
+    assert_same_bits(&whole, &cut);
+}
+
+#[test]
+fn pairs_are_read_by_an_encoder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (table, encoder) = prepare(folder.path());
+    let out = folder.path().join("pairs");
+    let options =
+        ["--data", text(&table), "--text", "subject,body", "--label", "kind", "--pretrained", text(&encoder)];
+    train_once(&out, &[&options[..], &["--max-length", "12", "--threads", "1"]].concat());
+    assert!(accuracy(&out) > 80., "{}", accuracy(&out));
+    let inspected = succeed(["inspect", text(&out.join("model.pt")), "--verify"]);
+    assert!(inspected.contains("as recorded"), "{inspected}");
+}
+
+#[test]
+fn a_tokenizer_that_does_not_fit_the_weights_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (table, encoder) = prepare(folder.path());
+    let fails = |arguments: &[&str]| {
+        let start = ["train", "--pretrained", text(&encoder)];
+        let output = run(start.iter().chain(&mail_options(&table)).chain(arguments));
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let said = fails(&["--max-length", "100", "--model-options", "positions=10"]);
+    assert!(said.contains("has 10 positions; use `--max-length 10`"), "{said}");
+    let said = fails(&["--model", "lstm"]);
+    assert!(said.contains("the weights are those of the model bert, not of `lstm`"), "{said}");
+    let said = fails(&["--model-options", "depth=3"]);
+    assert!(said.contains("the weights have no `bert.encoder.layer.2."), "{said}");
+
+    let file = encoder.join("tokenizer.json");
+    let json = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, json.replace("[PAD]", "[EMPTY]")).unwrap();
+    let said = fails(&[]);
+    assert!(said.contains("tokenizer.json: has no padding token"), "{said}");
+    std::fs::write(&file, &json).unwrap();
+    let config = encoder.join("config.json");
+    let sizes = std::fs::read_to_string(&config).unwrap();
+    let (start, _) = sizes.split_once("\"vocab_size\"").unwrap();
+    std::fs::write(&config, format!("{start}\"vocab_size\": 50}}")).unwrap();
+    let said = fails(&[]);
+    assert!(said.contains("ids, but the weights have vectors of 50"), "{said}");
+    std::fs::write(&config, sizes.replace("bert", "gpt2")).unwrap();
+    let said = fails(&[]);
+    assert!(said.contains("a model of the type `gpt2`, which is not available"), "{said}");
+    std::fs::write(&config, &sizes).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let said = fails(&[]);
+    assert!(said.contains("there is no tokenizer.json or vocab.txt beside it"), "{said}");
+}
