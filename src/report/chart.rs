@@ -6,7 +6,7 @@ use super::plot::{bounds, tick_label, ticks};
 use crate::report::html::escaped;
 
 /// Size of a chart and its margins in SVG units.
-const WIDTH: f64 = 460.;
+pub(super) const WIDTH: f64 = 460.;
 const HEIGHT: f64 = 380.;
 const LEFT: f64 = 78.;
 const RIGHT: f64 = 12.;
@@ -30,24 +30,24 @@ pub struct Titles<'a> {
 }
 
 /// Where a chart draws values: the ranges of both axes.
-struct Axes {
-    across: (f64, f64),
-    down: (f64, f64),
+pub(super) struct Axes {
+    pub across: (f64, f64),
+    pub down: (f64, f64),
 }
 
 impl Axes {
-    fn x(&self, value: f64) -> f64 {
+    pub fn x(&self, value: f64) -> f64 {
         let (low, high) = self.across;
         LEFT + (WIDTH - LEFT - RIGHT) * (value - low) / (high - low)
     }
 
-    fn y(&self, value: f64) -> f64 {
+    pub fn y(&self, value: f64) -> f64 {
         let (low, high) = self.down;
         TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
     }
 
     /// The grid with its labels, and the titles of the axes.
-    fn grid(&self, titles: &Titles) -> String {
+    pub fn grid(&self, titles: &Titles) -> String {
         let mut svg = String::new();
         for tick in ticks(self.down.0, self.down.1) {
             write!(
@@ -86,7 +86,16 @@ impl Axes {
     }
 }
 
-fn figure(titles: &Titles, legend: &[(&str, &str)], content: &str) -> String {
+pub(super) fn figure(titles: &Titles, legend: &[(&str, &str)], content: &str) -> String {
+    figure_with_height(titles, legend, content, HEIGHT)
+}
+
+pub(super) fn figure_with_height(
+    titles: &Titles,
+    legend: &[(&str, &str)],
+    content: &str,
+    height: f64,
+) -> String {
     let entry = |(name, color): &(&str, &str)| {
         format!("<span><i style=\"background:var({color})\"></i>{}</span>", escaped(name))
     };
@@ -94,7 +103,7 @@ fn figure(titles: &Titles, legend: &[(&str, &str)], content: &str) -> String {
     let title = escaped(titles.chart);
     format!(
         "<figure class=\"plot\"><figcaption>{title}<span class=\"legend\">{legend}</span></figcaption><svg viewBox=\"0 0 {WIDTH} \
-         {HEIGHT}\" role=\"img\" aria-label=\"{title}\">{content}</svg></figure>"
+         {height}\" role=\"img\" aria-label=\"{title}\">{content}</svg></figure>"
     )
 }
 

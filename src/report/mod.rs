@@ -5,6 +5,8 @@
 pub mod audit;
 pub mod card;
 mod chart;
+mod column_charts;
+pub mod columns;
 mod errors;
 pub mod html;
 #[cfg(feature = "mlflow")]
@@ -38,6 +40,7 @@ use crate::report::card::ModelFile;
 use crate::run::RunFolder;
 use crate::run::{Examples, FinishedRun};
 use crate::train::{EpochRecord, MetricsLog};
+use columns::ColumnReport;
 use errors::ShownError;
 #[cfg(feature = "hub")]
 pub use push::{PushOptions, Repository, push};
@@ -78,6 +81,8 @@ pub struct Report {
     /// `None` if the dataset is too large to audit for a report.
     audit: Option<Audit>,
     speed: Speed,
+    /// The columns of a table; `None` for images and texts.
+    columns: Option<ColumnReport>,
     /// Served inputs and predictions against the training data.
     served: Option<DriftReport>,
 }
@@ -95,7 +100,9 @@ impl Report {
     /// If the run has no model or the model of another run, or if the data is missing or has changed.
     pub fn of(run: &RunFolder, device: Device) -> Result<Self> {
         catch_panics(|| {
-            let FinishedRun { classifier, config, examples } = FinishedRun::open(run, device)?;
+            let finished = FinishedRun::open(run, device)?;
+            let columns = ColumnReport::of(&finished)?;
+            let FinishedRun { classifier, config, examples } = finished;
             let metadata = classifier.metadata().clone();
             let feed = examples.raw(&examples.split.validation, &config, device);
             let evaluation = classifier.evaluate(&*feed)?;
@@ -113,6 +120,7 @@ impl Report {
                 sheet: sheet(&examples, &config)?,
                 audit: audit_if_small(&examples.dataset, &config)?,
                 speed: Speed::of(&classifier, &examples, &config, &rows)?,
+                columns,
                 config,
                 metadata,
                 evaluation,

@@ -117,3 +117,73 @@ fn labels_and_numbers_are_explained_by_their_logit_or_value() {
     let (found, expected) = (sums[0] - sums[1], values[0] - values[1]);
     assert!((found - expected).abs() < 0.03 * expected.abs(), "{found}, not {expected}");
 }
+
+#[test]
+fn a_row_of_a_table_is_explained_by_its_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rows, explained) = (folder.path().join("rows.csv"), folder.path().join("explained"));
+    let json = folder.path().join("rows.json");
+    let prices = prices_run(folder.path());
+    std::fs::write(&rows, "x,y,color\n0.5,0.1,red\n0,0,red\n").unwrap();
+    for (model, background) in
+        [(prices.clone(), "training rows"), (prices.join("model.pt"), "histograms of the training data")]
+    {
+        let options =
+            ["explain", text(&model), text(&rows), "--out", text(&explained), "--json", text(&json)];
+        let output = run(options);
+        assert!(output.status.success(), "{}", stderr(&output));
+        // x has the largest effect on the price.
+        assert!(stderr(&output).contains("mean absolute value: x "), "{}", stderr(&output));
+        let written = std::fs::read_to_string(explained.join("columns.csv")).unwrap();
+        let lines: Vec<Vec<&str>> = written.lines().map(|line| line.split(',').collect()).collect();
+        assert_eq!(lines[0], ["input", "target", "probability", "value", "base", "x", "y", "color"]);
+        for line in &lines[1..] {
+            let [value, base, x, y, color] = [3, 4, 5, 6, 7].map(|at| line[at].parse::<f64>().unwrap());
+            assert!((x + y + color - (value - base)).abs() < 1e-3, "{line:?}");
+        }
+        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+        assert_eq!((&json["method"], &json["background"]), (&"shapley".into(), &background.into()));
+        let x = json["rows"][0]["values"]["x"].as_f64().unwrap();
+        assert!((x - lines[1][5].parse::<f64>().unwrap()).abs() < 1e-5);
+    }
+    let options =
+        ["explain", text(&prices), text(&rows), "--method", "expected-gradients", "--out", text(&explained)];
+    let said = succeed(options);
+    let columns = std::fs::read_to_string(explained.join("columns.csv")).unwrap();
+    let fields: Vec<f64> =
+        columns.lines().nth(1).unwrap().split(',').skip(2).map(|field| field.parse().unwrap()).collect();
+    let sum: f64 = said.lines().nth(1).unwrap().split(',').nth(3).unwrap().parse().unwrap();
+    assert!((sum - (fields[1] - fields[2])).abs() < 0.01 * fields[1].abs(), "{columns}");
+}
+
+#[test]
+fn a_run_on_a_table_is_explained_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("columns.json");
+    let prices = prices_run(folder.path());
+    let said = succeed(["explain", text(&prices), "--json", text(&json)]);
+    let lines: Vec<Vec<&str>> = said.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(lines[0], ["column", "importance", "deviation", "mean_absolute_shapley"]);
+    assert_eq!((lines.len(), lines[1][0]), (4, "x"), "{said}");
+    assert!(lines[1][1].parse::<f64>().unwrap() > 0.5, "{said}");
+    assert_eq!(said, succeed(["explain", text(&prices)]), "it repeats");
+
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    assert_eq!((&json["part"], &json["score"]["name"]), (&"validation".into(), &"R²".into()));
+    let of = |name: &str| {
+        let all = json["partial_dependence"].as_array().unwrap();
+        all.iter().find(|one| one["column"] == name).unwrap().clone()
+    };
+    let mean = |dependence: &serde_json::Value, at: usize| dependence["mean"][at][0].as_f64().unwrap();
+    // The price rises with x; red costs more.
+    let x = of("x");
+    let last = x["values"].as_array().unwrap().len() - 1;
+    assert!(last == 19 && mean(&x, last) > mean(&x, 0), "{x}");
+    assert!(x["low"][0][0].as_f64().unwrap() <= mean(&x, 0), "{x}");
+    assert!(of("color")["values"].as_array().unwrap().contains(&"red".into()));
+
+    let model = prices.join("model.pt");
+    let refused = run(["explain", text(&model)]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("missing argument FILE"), "{}", stderr(&refused));
+}

@@ -86,6 +86,12 @@ fn the_report_of_a_table_shows_the_columns_behind_each_error() {
         || html.contains("<br>sepal width")
         || html.contains("<br>petal width");
     assert!(named, "no column is named");
+    for part in
+        ["Permutation importance", "Mean absolute Shapley value", "Partial dependence", "drop of accuracy"]
+    {
+        assert!(html.contains(part), "no {part}");
+    }
+    assert!(html.contains("of the validation set"));
 }
 
 #[test]
@@ -186,6 +192,10 @@ fn the_report_renders_on_phones_and_desktops_in_light_and_dark_mode() {
             browser.photograph(&images.join(format!("{name}-{width}-{scheme}.png")));
             browser.value("document.querySelector('#most-confident-errors').scrollIntoView()");
             browser.photograph(&images.join(format!("{name}-{width}-{scheme}-mistakes.png")));
+            if name == "iris" {
+                browser.value("document.querySelector('#columns').scrollIntoView()");
+                browser.photograph(&images.join(format!("{name}-{width}-{scheme}-columns.png")));
+            }
             assert_eq!(browser.complaints(), [""; 0]);
         }
     }

@@ -140,7 +140,7 @@ fn a_table_row_is_edited_and_pasted_and_a_token_is_requested() {
     assert!(browser.complaints().iter().all(|line| line.contains("401")));
     browser.type_into("#token", token);
     browser.click("#token-form button");
-    browser.wait_for("document.querySelectorAll('#fields input').length == 4");
+    browser.wait_for("document.querySelectorAll('#fields input[type=text]').length == 4");
     browser.wait_for("document.querySelector('#reasons').children.length == 4");
     assert_fits(&mut browser);
     assert!(browser.text("#fields label").contains("sepal"), "{}", browser.text("#fields"));
@@ -150,6 +150,16 @@ fn a_table_row_is_edited_and_pasted_and_a_token_is_requested() {
     browser.wait_for("document.querySelector('#problem').innerText.includes('is not a number')");
     browser.type_into("#field-3", "\u{e003}");
     browser.wait_for("document.querySelector('#problem').hidden");
+    // A slider has the range of the training data, follows its field, and changes the prediction.
+    let slider = "document.querySelector('#fields div:nth-child(3) input[type=range]')";
+    browser.wait_for(&format!("{slider}.min == '1' && {slider}.value == '1.4'"));
+    browser.value(&format!("({slider}.value = '6.5', {slider}.dispatchEvent(new Event('input')))"));
+    browser.wait_for("document.querySelector('#field-2').value == '6.5'");
+    browser.wait_for("!document.querySelector('#verdict').innerText.startsWith('setosa')");
+    browser.value("document.querySelector('#paste').value = ''");
+    browser.type_into("#paste", "5.1,3.5,1.4,0.2");
+    browser.wait_for("document.querySelector('#verdict').innerText.startsWith('setosa')");
+    browser.wait_for("document.querySelector('#sum').innerText.includes('on average over rows')");
     browser.click("#classes li:nth-child(2) button");
     browser.wait_for(&format!("document.querySelector('#kept').innerText.includes('{}')", total(1)));
     photograph(&mut browser, "table");

@@ -155,6 +155,20 @@ fn rows_get_the_numbers_of_the_command_line() {
     assert_eq!((&explained["class"], &explained["output"]), (&json!("price"), &json!("value")));
     // The column that raises the price most.
     assert!(explained["values"][0].as_f64().unwrap() > 5., "{explained}");
+    assert_eq!(
+        (&explained["method"], &explained["columns"]),
+        (&json!("shapley"), &json!(["x", "y", "color"]))
+    );
+    let values = explained["values"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap());
+    let found = explained["base"].as_f64().unwrap() + values.sum::<f64>();
+    assert!((found - value).abs() < 0.01, "{explained}");
+    // What the playground has sliders and lists for.
+    let columns = connection.get("/v1/models").granted()["models"][0]["input"]["columns"].clone();
+    assert_eq!(
+        (&columns[0]["low"], &columns[0]["high"], &columns[0]["whole"]),
+        (&json!(-1.0), &json!(1.0), &json!(false))
+    );
+    assert!(["red", "blue"].map(|color| json!(color)).contains(&columns[2]["typical"]), "{columns}");
 
     let document = connection.get("/openapi.json").granted();
     let result = &document["components"]["schemas"]["Predictions"]["properties"]["results"]["items"];

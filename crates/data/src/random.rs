@@ -29,6 +29,10 @@ pub enum Purpose {
     Search = 9,
     /// Table cells masked as unknown, by epoch and position.
     Mask = 10,
+    /// Orders of rows and columns in explanations.
+    Permutation = 11,
+    /// Rows with the distribution of the training data, for explanations.
+    Background = 12,
 }
 
 /// The generator of one stream. ChaCha8's output is specified, so it does not change with library versions.

@@ -6,6 +6,7 @@ use cresset::data::column::{Column, ColumnKind};
 use cresset::evaluate::ood::OodScore;
 use cresset::export::Metadata;
 use cresset::model::Outputs;
+use cresset::predict::explain::table::TableColumns;
 
 /// The document for a model. Its schemas contain the inputs, and the classes or labels, of the model.
 pub(super) fn document(metadata: &Metadata, needs_token: bool) -> Value {
@@ -173,7 +174,6 @@ fn schemas(metadata: &Metadata) -> Value {
     let any = json!({ "type": "object" });
     let result = result(metadata, &probability);
     let inputs = |rows: Value| object(&[("inputs", rows)]);
-    let numbers = json!({ "type": "array", "items": { "type": "number" } });
     let mut schemas = json!({
         "Class": { "enum": metadata.classes },
         "Row": row(metadata),
@@ -185,14 +185,7 @@ fn schemas(metadata: &Metadata) -> Value {
             ("model_sha256", sha256.clone()),
             ("results", json!({ "type": "array", "items": result, "minItems": 1 })),
         ]),
-        "Explanation": object(&[
-            ("class", reference("Class")),
-            ("output", json!({ "const": metadata.outputs.explained(), "description": "The output that is explained" })),
-            ("method", json!({ "type": "string" })),
-            ("shape", json!({ "type": "array", "items": { "type": "integer" } })),
-            ("values", numbers),
-            ("model_sha256", sha256.clone()),
-        ]),
+        "Explanation": explanation(metadata, &sha256),
         "Models": object(&[("models", json!({ "type": "array", "minItems": 1, "items": {
             "type": "object",
             "required": ["name", "sha256", "classes", "outputs", "input", "metrics"],
@@ -216,6 +209,30 @@ fn schemas(metadata: &Metadata) -> Value {
         ]);
     }
     schemas
+}
+
+/// Schema of an attribution.
+fn explanation(metadata: &Metadata, sha256: &Value) -> Value {
+    let of = metadata.outputs.explained();
+    let numbers = json!({ "type": "array", "items": { "type": "number" } });
+    let mut explanation = object(&[
+        ("class", reference("Class")),
+        ("output", json!({ "const": of, "description": "The output that is explained" })),
+        ("method", json!({ "type": "string" })),
+        ("shape", json!({ "type": "array", "items": { "type": "integer" } })),
+        ("values", numbers),
+        ("model_sha256", sha256.clone()),
+    ]);
+    if let Some(columns) = TableColumns::of(metadata) {
+        let description = "The columns that the values belong to";
+        explanation["properties"]["columns"] =
+            json!({ "const": columns.names(), "description": description });
+        let description = format!(
+            "The mean {of} over rows like the training data; the values add up to the difference from it"
+        );
+        explanation["properties"]["base"] = json!({ "type": "number", "description": description });
+    }
+    explanation
 }
 
 /// Schema of a correction.

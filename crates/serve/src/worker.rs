@@ -16,6 +16,7 @@ use cresset::data::unknown::UnknownPolicy;
 use cresset::error::{Error, Result, catch_panics};
 use cresset::export::{Metadata, VERIFICATION};
 use cresset::options::device::Threads;
+use cresset::predict::explain::table::TableColumns;
 use cresset::predict::explain::{Explainer, Subject};
 use cresset::predict::{Classifier, InputSpec, Scored};
 
@@ -52,10 +53,21 @@ pub(super) struct Explanation {
     pub class: usize,
     /// The attribution method.
     pub method: &'static str,
-    /// Shape of the values: (height, width) for images, (features) otherwise.
+    /// Shape of the values: (height, width) for images, (columns) for rows of a table, (tokens) for texts.
     pub shape: Vec<i64>,
+    /// Of rows of a table.
+    pub columns: Option<ExplainedColumns>,
     /// Attribution: positive supports the class or raises the number, negative does the opposite.
     pub values: Vec<f32>,
+}
+
+/// What the values of a row of a table mean.
+#[derive(Debug)]
+pub(super) struct ExplainedColumns {
+    /// The names of the columns.
+    pub names: Vec<String>,
+    /// The mean output over rows like the training data. The values add up to the difference from it.
+    pub base: f64,
 }
 
 /// How workers compute.
@@ -227,12 +239,14 @@ fn send_results(
     }
 }
 
-/// A method that takes milliseconds for small models, so that the playground can update while drawing: integrated gradients with few
-/// steps, or a method without gradients where there are none.
+/// A method that takes milliseconds for small models, so that the playground can update while drawing: Shapley values of the columns of
+/// a table, integrated gradients with few steps, or a method without gradients where there are none.
 fn explain(classifier: &Classifier, row: &[f32], class: Option<usize>) -> Result<Explanation> {
-    let (name, options) = match classifier.has_gradients() {
-        true => ("integrated-gradients", "steps=16"),
-        false => ("occlusion", ""),
+    let columns = TableColumns::of(classifier.metadata());
+    let (name, options) = match (&columns, classifier.has_gradients()) {
+        (Some(_), _) => ("shapley", ""),
+        (None, true) => ("integrated-gradients", "steps=16"),
+        (None, false) => ("occlusion", ""),
     };
     let raw = Tensor::from_slice(row).unsqueeze(0);
     let class = match class {
@@ -240,12 +254,17 @@ fn explain(classifier: &Classifier, row: &[f32], class: Option<usize>) -> Result
         None => classifier.logits(&raw)?.f_argmax(-1, false)?.f_int64_value(&[0])? as usize,
     };
     let explainer = Explainer::new(name, options)?;
-    let attribution = explainer.attribute(&Subject::new(classifier, class), &raw)?;
+    let subject = Subject::new(classifier, class);
+    let attribution = explainer.attribute(&subject, &raw)?;
+    let columns = columns.map(|columns| {
+        let names = columns.names().into_iter().map(String::from).collect();
+        Ok::<_, Error>(ExplainedColumns { names, base: subject.base()? })
+    });
     let places = match attribution.dim() {
         3 => attribution.sum_dim_intlist(0, false, Kind::Float),
         _ => attribution,
     };
     let shape = places.size();
     let values = Vec::try_from(places.contiguous().view(-1))?;
-    Ok(Explanation { class, method: explainer.name(), shape, values })
+    Ok(Explanation { class, method: explainer.name(), shape, columns: columns.transpose()?, values })
 }

@@ -13,6 +13,7 @@ pub(crate) const GRAD_CAM: ExplainerKind = ExplainerKind {
     name: "grad-cam",
     summary: "image regions where the last feature map supports the class",
     options: &[],
+    is_for_tables: false,
     attribute,
 };
 

@@ -17,6 +17,7 @@ pub(crate) const INTEGRATED_GRADIENTS: ExplainerKind = ExplainerKind {
         (0, 4096),
         "integration steps; 0: increased until the sum is exact within 1 %",
     )],
+    is_for_tables: false,
     attribute,
 };
 
@@ -24,7 +25,7 @@ pub(crate) const INTEGRATED_GRADIENTS: ExplainerKind = ExplainerKind {
 const STEPS: (i64, i64) = (32, 2048);
 
 /// The largest relative error of the sum with respect to the difference of the logits.
-const TOLERANCE: f64 = 0.005;
+pub(super) const TOLERANCE: f64 = 0.005;
 
 fn attribute(options: &Options, subject: &Subject, input: &Tensor) -> Result<Tensor> {
     subject.require_gradients()?;
@@ -58,7 +59,7 @@ fn integrate(subject: &Subject, input: &Tensor, baseline: &Tensor, steps: i64) -
 
 /// Points and weights of the Gauss–Legendre quadrature on \[0, 1\], exact for polynomials up to degree 2n − 1. The points are the
 /// roots of the Legendre polynomial of degree n, computed with Newton's method (Abramowitz and Stegun, 25.4.29).
-fn gauss_legendre(n: usize) -> (Vec<f64>, Vec<f64>) {
+pub(super) fn gauss_legendre(n: usize) -> (Vec<f64>, Vec<f64>) {
     let root = |index: usize| {
         let mut x = (std::f64::consts::PI * (index as f64 + 0.75) / (n as f64 + 0.5)).cos();
         for _ in 0..100 {

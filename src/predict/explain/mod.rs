@@ -2,12 +2,15 @@
 //!
 //! All methods work on any `model.pt`, including imported models.
 
+mod expected_gradients;
 mod grad_cam;
 mod integrated_gradients;
 mod occlusion;
 mod overlay;
+mod shapley;
 mod smooth_grad;
 mod subject;
+pub mod table;
 #[cfg(test)]
 mod tests;
 
@@ -35,9 +38,11 @@ pub struct ExplainerKind {
     pub summary: &'static str,
     /// The options for `--method-options`.
     pub options: &'static [NumberOption],
+    /// Whether it explains the columns of tables only.
+    pub is_for_tables: bool,
     /// Computes the attribution of one raw input, float32 (1, shape…), for the class or number of the subject: float32,
-    /// (shape…), or (1, height, width) for methods without an attribution per channel. Positive values support the class, or raise
-    /// the number.
+    /// (shape…), (columns) for methods that explain tables, or (1, height, width) for methods without an attribution per channel.
+    /// Positive values support the class, or raise the number.
     pub attribute: fn(&Options, &Subject, &Tensor) -> Result<Tensor>,
 }
 
@@ -47,13 +52,15 @@ pub struct ExplainerKind {
 /// use cresset::predict::explain::EXPLAINERS;
 ///
 /// let names: Vec<&str> = EXPLAINERS.iter().map(|explainer| explainer.name).collect();
-/// assert_eq!(names, ["integrated-gradients", "smooth-grad", "grad-cam", "occlusion"]);
+/// assert_eq!(names, ["integrated-gradients", "smooth-grad", "grad-cam", "occlusion", "shapley", "expected-gradients"]);
 /// ```
 pub const EXPLAINERS: &[ExplainerKind] = &[
     integrated_gradients::INTEGRATED_GRADIENTS,
     smooth_grad::SMOOTH_GRAD,
     grad_cam::GRAD_CAM,
     occlusion::OCCLUSION,
+    shapley::SHAPLEY,
+    expected_gradients::EXPECTED_GRADIENTS,
 ];
 
 /// An attribution method with its options.
@@ -99,6 +106,11 @@ impl Explainer {
     /// The name of the method.
     pub fn name(&self) -> &'static str {
         self.kind.name
+    }
+
+    /// Whether it explains the columns of tables, and its values sum to the difference from [`Subject::base`].
+    pub fn is_for_tables(&self) -> bool {
+        self.kind.is_for_tables
     }
 
     /// The attribution of one raw input, (1, …); see [`ExplainerKind::attribute`].

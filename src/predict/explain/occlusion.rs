@@ -20,6 +20,7 @@ pub(crate) const OCCLUSION: ExplainerKind = ExplainerKind {
         ),
         NumberOption::whole("stride", 0, (0, 4096), "pixels between windows; 0: half a window"),
     ],
+    is_for_tables: false,
     attribute,
 };
 

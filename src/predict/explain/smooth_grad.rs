@@ -23,6 +23,7 @@ pub(crate) const SMOOTH_GRAD: ExplainerKind = ExplainerKind {
         ),
         NumberOption::whole("seed", 0, (0, i64::MAX >> 12), "random seed of the noise"),
     ],
+    is_for_tables: false,
     attribute,
 };
 

@@ -2,7 +2,9 @@
 
 use tch::{Kind, Tensor};
 
+use super::table::Background;
 use crate::error::{Error, Result};
+use crate::export::Metadata;
 use crate::predict::Classifier;
 
 /// A model, and the class or label whose logit is explained; of a model that predicts a number, the number.
@@ -25,15 +27,48 @@ use crate::predict::Classifier;
 pub struct Subject<'a> {
     classifier: &'a Classifier,
     class: i64,
+    background: Option<&'a Background>,
 }
 
-/// Batch size.
+/// Batch size of images and texts.
 const BATCH_SIZE: i64 = 64;
+
+/// Values of a batch of rows of a table.
+const BATCH_VALUES: i64 = 1 << 16;
 
 impl<'a> Subject<'a> {
     /// Explains the class or label with this index, or the number with the index 0.
     pub fn new(classifier: &'a Classifier, class: usize) -> Self {
-        Subject { classifier, class: class as i64 }
+        Subject { classifier, class: class as i64, background: None }
+    }
+
+    /// Compares rows of a table with these rows, and not with those from the histograms of the training data in the model file.
+    pub fn with_background(self, background: &'a Background) -> Self {
+        Subject { background: Some(background), ..self }
+    }
+
+    /// The raw rows that a row of a table is compared with, float32 (N, features).
+    ///
+    /// # Errors
+    /// A model that does not take rows of a table.
+    pub fn background(&self) -> Result<Tensor> {
+        match self.background {
+            Some(background) => Ok(background.rows.shallow_clone()),
+            None => Ok(Background::of_histograms(self.metadata())?.rows),
+        }
+    }
+
+    /// The mean score of the background.
+    ///
+    /// # Errors
+    /// A model that does not take rows of a table, or fails.
+    pub fn base(&self) -> Result<f64> {
+        let background = self.background()?.to_device(self.classifier.device());
+        Ok(self.scores(&background)?.mean(Kind::Double).double_value(&[]))
+    }
+
+    pub(super) fn metadata(&self) -> &Metadata {
+        self.classifier.metadata()
     }
 
     /// A raw input (1, …) as float32 (1, shape…) on the model's device; the token ids of a text (1, tokens), without padding.
@@ -117,7 +152,9 @@ impl<'a> Subject<'a> {
     }
 
     fn in_batches(&self, inputs: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-        let batches = inputs.split(BATCH_SIZE, 0);
+        let is_row = self.shape().len() == 1 && !self.metadata().preprocessing.kind.is_tokens();
+        let size = if is_row { (BATCH_VALUES / self.shape()[0]).clamp(BATCH_SIZE, 4096) } else { BATCH_SIZE };
+        let batches = inputs.split(size, 0);
         Ok(Tensor::cat(&batches.iter().map(f).collect::<Result<Vec<_>>>()?, 0))
     }
 }

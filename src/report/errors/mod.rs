@@ -12,7 +12,9 @@ use crate::evaluate::Evaluation;
 use crate::loader::Batch;
 use crate::options::Config;
 use crate::predict::Classifier;
+use crate::predict::explain::table::{Background, TableColumns};
 use crate::predict::explain::{Explainer, Subject, draw_heat_map, plain};
+use crate::report::columns::background;
 use crate::run::Examples;
 
 /// A wrong prediction.
@@ -24,7 +26,7 @@ pub(crate) struct ShownError {
     /// The image and its attribution to the wrong output; `None` for tables.
     pub images: Option<(RgbImage, Option<RgbImage>)>,
     /// The columns of a table with the largest attribution to the wrong output: name, value, attribution.
-    pub columns: Vec<(String, f32, f64)>,
+    pub columns: Vec<(String, String, f64)>,
 }
 
 /// What is wrong with a prediction.
@@ -77,6 +79,9 @@ const SIDE: u32 = 160;
 /// Number of columns named per example.
 const COLUMNS: usize = 4;
 
+/// Training rows that each row of a table is compared with.
+const BACKGROUND_ROWS: usize = 32;
+
 /// Minimum image side for Grad-CAM: the last feature map of a smaller image is too coarse.
 const MIN_FOR_GRAD_CAM: i64 = 64;
 
@@ -93,6 +98,8 @@ pub(crate) fn worst_errors(
     let selected = selection::worst(scores, &classifier.metadata().outputs, SHOWN);
     let error_rows: Vec<i64> = selected.iter().map(|(index, _)| rows[*index]).collect();
 
+    let columns = TableColumns::of(classifier.metadata());
+    let table = columns.map(|columns| (columns, background(classifier, examples, BACKGROUND_ROWS)));
     let mut errors: Vec<ShownError> = Vec::new();
     let feed = examples.raw(&error_rows, config, classifier.device());
     for batch in feed.in_order() {
@@ -104,7 +111,7 @@ pub(crate) fn worst_errors(
                 images: None,
                 columns: Vec::new(),
             };
-            errors.push(explain(error, classifier, &examples.dataset, &raw)?);
+            errors.push(explain(error, classifier, &examples.dataset, table.as_ref(), &raw)?);
         }
     }
     Ok(errors)
@@ -114,21 +121,22 @@ fn explain(
     error: ShownError,
     classifier: &Classifier,
     dataset: &Dataset,
+    table: Option<&(TableColumns, Background)>,
     raw: &Tensor,
 ) -> Result<ShownError> {
     let subject = Subject::new(classifier, error.kind.output());
-    let attribution = attribution(&subject, raw);
     let image_range = classifier.metadata().input.value_range.filter(|_| dataset.shape.image().is_some());
     if let Some(range) = image_range {
         let raw = raw.to_device(tch::Device::Cpu).view(subject.shape());
-        let heat = attribution.map(|attribution| draw_heat_map(&raw, &attribution, range)).transpose()?;
+        let heat = attribution(&subject, &raw)
+            .map(|attribution| draw_heat_map(&raw, &attribution, range))
+            .transpose()?;
         let images = Some((shrink(plain(&raw, range)?), heat.map(shrink)));
         return Ok(ShownError { images, ..error });
     }
-    let names = classifier.metadata().input.table.as_ref().map(|table| table.feature_names());
-    let columns = match (attribution, names) {
-        (Some(attribution), Some(names)) => top_columns(&attribution, raw, names)?,
-        _ => Vec::new(),
+    let columns = match table {
+        Some((columns, background)) => top_columns(&subject.with_background(background), columns, raw)?,
+        None => Vec::new(),
     };
     Ok(ShownError { columns, ..error })
 }
@@ -146,19 +154,20 @@ fn attribution(subject: &Subject, raw: &Tensor) -> Option<Tensor> {
         .find_map(|(name, options)| Explainer::new(name, options).ok()?.attribute(subject, raw).ok())
 }
 
-/// The columns with the largest attribution.
-fn top_columns(attribution: &Tensor, raw: &Tensor, names: Vec<String>) -> Result<Vec<(String, f32, f64)>> {
-    let weights = Vec::<f64>::try_from(attribution.to_kind(Kind::Double).view(-1))?;
-    let values = Vec::<f32>::try_from(raw.to_device(tch::Device::Cpu).to_kind(Kind::Float).view(-1))?;
-    let mut columns: Vec<_> = names
-        .into_iter()
-        .zip(values)
-        .zip(weights)
-        .map(|((name, value), weight)| (name, value, weight))
-        .collect();
-    columns.sort_by(|a, b| b.2.total_cmp(&a.2));
-    columns.truncate(COLUMNS);
-    Ok(columns)
+/// The columns with the largest Shapley values: name, value in the row, Shapley value.
+fn top_columns(
+    subject: &Subject,
+    columns: &TableColumns,
+    raw: &Tensor,
+) -> Result<Vec<(String, String, f64)>> {
+    let weights = columns.sums(&Explainer::new("shapley", "")?.attribute(subject, raw)?)?;
+    let row =
+        Vec::<f32>::try_from(raw.to_device(tch::Device::Cpu).to_kind(Kind::Float).contiguous().view(-1))?;
+    let shown = columns.0.iter().map(|column| (column.name.clone(), column.shown(&row)));
+    let mut shown: Vec<_> = shown.zip(weights).map(|((name, value), weight)| (name, value, weight)).collect();
+    shown.sort_by(|a, b| b.2.total_cmp(&a.2));
+    shown.truncate(COLUMNS);
+    Ok(shown)
 }
 
 fn shrink(image: RgbImage) -> RgbImage {

@@ -42,7 +42,7 @@ fn list(report: &Report, worst: &str, output: &str) -> String {
         format!("The heatmap next to each image shows the attribution to {output}: red {effect}.")
     } else {
         format!(
-            "Below each example are the columns with the largest attribution to {output}, with their values."
+            "Below each example are the columns with the largest attribution to {output} (Shapley values), with their values."
         )
     };
     let items: String =
@@ -62,9 +62,7 @@ fn list_item(error: &ShownError, classes: &[String]) -> String {
     let columns: String = error
         .columns
         .iter()
-        .map(|(name, value, _)| {
-            format!("<br>{} = {}", escaped(name), (f64::from(*value) * 1e4).round() / 1e4)
-        })
+        .map(|(name, value, _)| format!("<br>{} = {}", escaped(name), escaped(value)))
         .collect();
     format!("<li>{images}{what}<br><span class=\"soft\">{name}{columns}</span></li>\n")
 }

@@ -3,6 +3,7 @@
 mod augmentation;
 mod calibration;
 mod classes;
+mod columns;
 mod confident_errors;
 mod confusion;
 mod curves;
@@ -30,6 +31,7 @@ pub const SECTIONS: &[(&str, Section)] = &[
     ("Labels", labels::section),
     ("Predicted values", values::section),
     ("Calibration", calibration::section),
+    ("Columns", columns::section),
     ("Most confident errors", confident_errors::section),
     ("Largest errors", confident_errors::largest),
     ("Served inputs", served::section),

@@ -64,48 +64,6 @@ function imageInput(model, changed) {
   };
 }
 
-// Row input.
-function rowInput(model, changed) {
-  byId("row-input").hidden = false;
-  byId("map").hidden = true;
-  const count = model.input.shape.reduce((product, side) => product * side, 1);
-  const columns = model.input.columns ??
-    Array.from({ length: count }, (_, place) => ({ name: `${place + 1}`, kind: "number", typical: 0 }));
-  const fields = columns.map((column, place) => {
-    const field = document.createElement(column.kind === "category" ? "select" : "input");
-    field.id = `field-${place}`;
-    if (column.kind === "category") {
-      field.replaceChildren(...column.categories.map((text) => new Option(text, text)));
-    } else {
-      Object.assign(field, { type: "text", inputMode: "decimal", value: Number((column.typical ?? 0).toPrecision(4)) });
-    }
-    field.addEventListener("input", changed);
-    const label = Object.assign(document.createElement("label"), { htmlFor: field.id, textContent: column.name });
-    const pair = document.createElement("div");
-    pair.append(label, field);
-    byId("fields").append(pair);
-    return field;
-  });
-  byId("paste").addEventListener("input", (event) => {
-    const cells = event.target.value.trim().split(/[\t,;]/).map((cell) => cell.trim());
-    if (cells.length >= fields.length) {
-      fields.forEach((field, place) => { field.value = cells[place]; });
-      changed();
-    }
-  });
-  const cell = (field, column) => {
-    const text = field.value.trim();
-    if (column.kind === "category") return text;
-    return text === "" ? null : Number.isNaN(Number(text)) ? text : Number(text);
-  };
-  const names = columns.flatMap(({ name, categories }) => categories?.map((text) => `${name} = ${text}`) ?? [name]);
-  return {
-    begin: changed,
-    input: async () => ({ row: fields.map((field, place) => cell(field, columns[place])) }),
-    explain: (found) => showReasons(found, names),
-  };
-}
-
 async function classify(source, results) {
   const number = ++asked;
   const input = await source.input();

@@ -194,14 +194,23 @@ async function showMap(found, image) {
   large.drawImage(small, 0, 0, map.width, map.height);
 }
 
-// The features with the largest attribution.
+// The columns with the largest contributions, each with a bar to the right or, if it is negative, to the left.
 function showReasons(found, names) {
   const all = found.values.map((value, place) => ({ value, name: names[place] ?? `value ${place + 1}` }));
   all.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
-  byId("reasons").replaceChildren(...all.slice(0, 8).map(({ value, name }) => {
+  const most = Math.abs(all[0]?.value) || 1;
+  byId("reasons").replaceChildren(...all.slice(0, 12).map(({ value, name }) => {
     const item = document.createElement("li");
     item.className = value > 0 ? "for" : "against";
     item.textContent = `${name}: ${value > 0 ? "+" : "−"}${Math.abs(value).toPrecision(2)}`;
+    const bar = item.appendChild(document.createElement("span"));
+    bar.className = "effect";
+    bar.style.width = `${50 * Math.abs(value) / most}%`;
+    bar.style.marginLeft = value > 0 ? "50%" : `${50 - 50 * Math.abs(value) / most}%`;
     return item;
   }));
+  const sum = found.values.reduce((total, value) => total + value, 0);
+  byId("sum").hidden = found.base === undefined;
+  byId("sum").textContent = found.base === undefined ? "" :
+    `The ${found.output} is ${figure(found.base + sum)}: ${figure(found.base)} on average over rows like the training data, and the contributions of the columns (Shapley values).`;
 }

@@ -28,7 +28,7 @@ pub(super) async fn explain(State(app): State<Arc<App>>, request: Request) -> Re
         return Err(Problem::unprocessable(problem));
     }
     let found = request::answer(&app, &served, 1, |answer| Job::Explain { row, class, answer }).await?;
-    let answer = json!({
+    let mut answer = json!({
         "class": served.metadata.classes[found.class],
         "output": served.metadata.outputs.explained(),
         "method": found.method,
@@ -36,5 +36,8 @@ pub(super) async fn explain(State(app): State<Arc<App>>, request: Request) -> Re
         "values": found.values,
         "model_sha256": served.sha256,
     });
+    if let Some(columns) = found.columns {
+        (answer["columns"], answer["base"]) = (columns.names.into(), columns.base.into());
+    }
     Ok(reply::json(StatusCode::OK, &answer))
 }

@@ -13,6 +13,7 @@ use crate::problem::Problem;
 use crate::reply;
 use cresset::data::column::{Column, ColumnKind, MISSING};
 use cresset::data::image::Channels;
+use cresset::evaluate::drift::Bins;
 use cresset::export::Metadata;
 
 pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
@@ -46,7 +47,7 @@ fn described(models: &Models) -> Value {
     json!({ "models": [model] })
 }
 
-/// Input schema of the model. Table columns include a typical value: the mean of the training set.
+/// Input schema of the model.
 fn input(metadata: &Metadata) -> Value {
     let input = &metadata.input;
     // For example, digits are table rows and images.
@@ -58,24 +59,42 @@ fn input(metadata: &Metadata) -> Value {
     let mut described = json!({ "kind": kind, "shape": input.shape, "value_range": input.value_range });
     if let Some(table) = &input.table {
         let mut feature = 0;
+        let variables = metadata.drift.as_ref().map_or(&[][..], |drift| &drift.inputs);
         let columns = table.columns.iter().map(|column| {
-            let typical = metadata.preprocessing.offset.get(feature);
+            let mean = metadata.preprocessing.offset.get(feature).copied();
+            let variable = variables.iter().find(|variable| variable.start == feature);
             feature += column.features();
-            described_column(column, typical.copied())
+            described_column(column, mean, variable.map(|variable| &variable.bins))
         });
         described["columns"] = columns.collect();
     }
     described
 }
 
-fn described_column(column: &Column, typical: Option<f32>) -> Value {
+/// A column with a typical value, the mean or the most frequent category, and the range of a number in the training data.
+fn described_column(column: &Column, mean: Option<f32>, bins: Option<&Bins>) -> Value {
     match &column.kind {
-        ColumnKind::Number => json!({ "name": column.name, "kind": "number", "typical": typical }),
+        ColumnKind::Number => {
+            let mut described = json!({ "name": column.name, "kind": "number", "typical": mean });
+            if let Some(Bins::Number { low, edges }) = bins
+                && let Some(high) = edges.last()
+            {
+                (described["low"], described["high"]) = (json!(low), json!(high));
+                described["whole"] =
+                    (low.fract() == 0. && edges.iter().all(|edge| edge.fract() == 0.)).into();
+            }
+            described
+        }
         ColumnKind::Category { categories, .. }
         | ColumnKind::Code { categories, .. }
         | ColumnKind::Ordinal { categories } => {
+            let frequent = match bins {
+                Some(Bins::Category { kept, .. }) => kept.first().and_then(|index| categories.get(*index)),
+                _ => None,
+            };
             let categories: Vec<_> = categories.iter().filter(|category| *category != MISSING).collect();
-            json!({ "name": column.name, "kind": "category", "categories": categories })
+            let typical = frequent.filter(|category| *category != MISSING).or(categories.first().copied());
+            json!({ "name": column.name, "kind": "category", "categories": categories, "typical": typical })
         }
         ColumnKind::List { separator, items } => {
             json!({ "name": column.name, "kind": "list", "separator": separator, "items": items })

@@ -1,5 +1,7 @@
 //! `cresset explain`
 
+mod columns;
+
 use std::collections::HashSet;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,9 @@ use cresset::data::{TableLayout, atomic};
 use cresset::error::{Error, Location, did_you_mean};
 use cresset::model::Outputs;
 use cresset::predict::Classifier;
+use cresset::predict::explain::table::TableColumns;
 use cresset::predict::explain::{EXPLAINERS, Explainer, Subject, overlay};
+use cresset::run::RunFolder;
 use image::ImageFormat;
 use tch::{Kind, Tensor};
 
@@ -19,18 +23,18 @@ use super::model_file::model_file;
 use super::screen::tell;
 use super::{Compute, Ended, put};
 
-/// Attribute a prediction to the parts of the input, as saliency images and arrays
+/// Attribute predictions to the parts of the input: pixels, columns or words. Without inputs, explain the model of a table as a whole
 #[derive(Debug, Args)]
 pub struct Explain {
     /// Exported model (model.pt, .pt2 or .onnx), run folder, or hf:USER/NAME
     #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 
-    /// Images and CSV files
-    #[arg(value_name = "FILE", required = true)]
+    /// Images, texts and CSV files [default: of a run on a table, the importance of all columns on its test or validation set]
+    #[arg(value_name = "FILE")]
     inputs: Vec<PathBuf>,
 
-    /// Attribution method [default: integrated-gradients; of a model of texts, occlusion of each token]
+    /// Attribution method [default: integrated-gradients; of a model of tables, shapley; of texts, occlusion of each token]
     #[arg(long, value_name = "NAME", value_parser = methods())]
     method: Option<String>,
 
@@ -47,12 +51,27 @@ pub struct Explain {
     #[arg(long, value_name = "N", default_value = "20")]
     limit: usize,
 
-    /// Folder for the images (.png) and the arrays (.npy)
+    /// Folder for the images (.png), the arrays (.npy), and the values of the columns of a table (columns.csv)
     #[arg(long, value_name = "DIR", default_value = "explained")]
     out: PathBuf,
 
+    /// Write the values of the columns of a table to this file, as JSON; without inputs also their partial dependence
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
     #[command(flatten)]
     compute: Compute,
+}
+
+/// An input to explain, and the class, label or number that is explained.
+struct Explained<'a> {
+    input: String,
+    location: &'a Location,
+    raw: &'a Tensor,
+    class: usize,
+    label: String,
+    /// The probability, or the predicted number.
+    probability: f64,
 }
 
 impl Explain {
@@ -62,22 +81,66 @@ impl Explain {
         let explainer =
             |method: &str| Explainer::new(self.method.as_deref().unwrap_or(method), &self.method_options);
         let given = self.method.as_deref().map(explainer).transpose()?;
+        if self.inputs.is_empty() {
+            columns::explain_run(&self.model, device, self.json.as_deref())?;
+            return Ok(Ended::Well);
+        }
         let classifier = Classifier::load_on(&model_file(&self.model)?, device)?;
+        let columns = TableColumns::of(classifier.metadata());
         let is_text = classifier.metadata().input.table.as_ref().is_some_and(TableLayout::is_text);
         let explainer = match given {
             Some(given) => given,
+            None if columns.is_some() => explainer("shapley")?,
             None => explainer(if is_text { "occlusion" } else { "integrated-gradients" })?,
         };
         let class = self.class.as_deref().map(|name| class_of(&classifier, name)).transpose()?;
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot create {}", self.out.display()))?;
+        match columns {
+            Some(columns) => {
+                let run = self.model.is_dir().then(|| RunFolder::open(&self.model)).transpose()?;
+                let mut rows = columns::Rows::new(&classifier, columns, explainer, run.as_ref(), &self.out)?;
+                self.explain_each(&classifier, class, &mut |explained| rows.add(&classifier, explained))?;
+                rows.finish(self.json.as_deref())?;
+            }
+            None => {
+                let mut names = HashSet::new();
+                self.explain_each(&classifier, class, &mut |explained| {
+                    self.write_map(&classifier, &explainer, explained, &mut names)
+                })?;
+            }
+        }
+        Ok(Ended::Well)
+    }
+
+    /// Calls `explain` with each input, up to the limit, and prints a line of CSV for each.
+    fn explain_each(
+        &self,
+        classifier: &Classifier,
+        class: Option<usize>,
+        explain: &mut dyn FnMut(&Explained) -> anyhow::Result<(f64, PathBuf)>,
+    ) -> anyhow::Result<()> {
         put(&header(&classifier.metadata().outputs))?;
-        let (mut names, mut remaining) = (HashSet::new(), self.limit);
+        let mut remaining = self.limit;
         for path in &self.inputs {
             let inputs = classifier.read_inputs(path)?;
             for (location, raw) in inputs.iter().take(remaining) {
-                let line = self.explain(&classifier, &explainer, class, location, &raw, &mut names)?;
-                put(&line)?;
+                let outputs = &classifier.metadata().outputs;
+                let probabilities = outputs.probabilities(&classifier.logits(&raw)?).get(0);
+                let class =
+                    class.unwrap_or_else(|| probabilities.argmax(-1, false).int64_value(&[]) as usize);
+                let explained = Explained {
+                    input: location.name(),
+                    location,
+                    raw: &raw,
+                    class,
+                    label: classifier.metadata().classes[class].clone(),
+                    probability: probabilities.double_value(&[class as i64]),
+                };
+                let (sum, written) = explain(&explained)?;
+                let Explained { input, label, probability, .. } = explained;
+                let [probability, sum] = [probability, sum].map(|value| format!("{value:.6}"));
+                put(&csv_line(&[input, label, probability, sum, written.display().to_string()]))?;
             }
             if inputs.len() > remaining {
                 tell(&format!("explained only the first {} inputs; set --limit for more", self.limit));
@@ -85,47 +148,32 @@ impl Explain {
             }
             remaining -= inputs.len();
         }
-        Ok(Ended::Well)
+        Ok(())
     }
 
-    /// Writes the attribution of an input and returns its CSV line.
-    fn explain(
+    /// Writes the attribution of an image, a text or an array. Returns the sum of its values and the file.
+    fn write_map(
         &self,
         classifier: &Classifier,
         explainer: &Explainer,
-        class: Option<usize>,
-        location: &Location,
-        raw: &Tensor,
+        explained: &Explained,
         names: &mut HashSet<String>,
-    ) -> anyhow::Result<String> {
-        let probabilities = classifier.metadata().outputs.probabilities(&classifier.logits(raw)?).get(0);
-        let class = class.unwrap_or_else(|| probabilities.argmax(-1, false).int64_value(&[]) as usize);
-        let subject = Subject::new(classifier, class);
-        let attribution = explainer.attribute(&subject, raw)?;
-
-        let name = unique_name(location, explainer.name(), names);
+    ) -> anyhow::Result<(f64, PathBuf)> {
+        let subject = Subject::new(classifier, explained.class);
+        let attribution = explainer.attribute(&subject, explained.raw)?;
+        let name = unique_name(explained.location, explainer.name(), names);
         let array = self.out.join(format!("{name}.npy"));
         atomic::replace(&array, |temporary| attribution.write_npy(temporary).map_err(Error::from))?;
         let mut written = array;
         let range = classifier.metadata().input.value_range.filter(|_| subject.shape().len() == 3);
         if let Some(range) = range {
-            let image = overlay(&raw.view(subject.shape()), &attribution, range)?;
+            let image = overlay(&explained.raw.view(subject.shape()), &attribution, range)?;
             written = self.out.join(format!("{name}.png"));
             let mut png = Cursor::new(Vec::new());
             image.write_to(&mut png, ImageFormat::Png)?;
             atomic::write(&written, &png.into_inner())?;
         }
-        let (label, probability) =
-            (&classifier.metadata().classes[class], probabilities.double_value(&[class as i64]));
-        let sum = attribution.sum(Kind::Double).double_value(&[]);
-        let fields = [
-            location.name(),
-            label.clone(),
-            format!("{probability:.6}"),
-            format!("{sum:.6}"),
-            written.display().to_string(),
-        ];
-        Ok(csv_line(&fields))
+        Ok((attribution.sum(Kind::Double).double_value(&[]), written))
     }
 }
 
