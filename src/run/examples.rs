@@ -5,6 +5,7 @@ use tch::Device;
 use super::categories;
 use super::resolved::SourceData;
 use crate::data::format::trained_vocabulary::TrainedVocabulary;
+use crate::data::tokens::MAX_LENGTH;
 use crate::data::{DataOptions, Dataset, Split};
 use crate::error::{Error, Result};
 use crate::feedback::Corrections;
@@ -155,7 +156,10 @@ fn tokenized(mut dataset: Dataset, split: &Split, config: &Config) -> Result<Dat
 pub(crate) fn with_stored_tokenizer(reading: &DataOptions, folder: &RunFolder) -> DataOptions {
     match folder.tokenizer() {
         file if file.is_file() => {
-            DataOptions { tokenizer: Some(file), vocab_size: None, max_length: None, ..reading.clone() }
+            // The file has the length of the longest text, and a trained vocabulary the default maximum.
+            let is_trained = matches!(TrainedVocabulary::of(reading), Ok(Some(_)));
+            let max_length = reading.max_length.or(is_trained.then_some(MAX_LENGTH as u32));
+            DataOptions { tokenizer: Some(file), vocab_size: None, max_length, ..reading.clone() }
         }
         _ => reading.clone(),
     }

@@ -249,18 +249,25 @@ impl TableLayout {
         }
     }
 
-    /// The text of the `tokenizer.json` of the texts; none if they have no vocabulary.
+    /// The text of the `tokenizer.json` of the texts, with the maximum length of the column with the longest texts; none if they have no
+    /// vocabulary.
     ///
     /// # Errors
     /// A part of the tokenizer that cannot be serialized.
     pub fn tokenizer_json(&self) -> Option<crate::error::Result<String>> {
-        self.columns.iter().find_map(|column| match &column.kind {
-            #[cfg(feature = "tokenizers")]
-            ColumnKind::Tokens { tokenization: Tokenization::Vocabulary { tokenizer }, .. } => {
-                Some(tokenizer.to_json())
-            }
-            _ => None,
-        })
+        #[cfg(feature = "tokenizers")]
+        {
+            let of_column = |column: &Column| match &column.kind {
+                ColumnKind::Tokens { tokenization: Tokenization::Vocabulary { tokenizer }, .. } => {
+                    Some(tokenizer.clone())
+                }
+                _ => None,
+            };
+            let longest = self.columns.iter().filter_map(of_column).max_by_key(|found| found.max_length());
+            longest.map(|tokenizer| tokenizer.to_json())
+        }
+        #[cfg(not(feature = "tokenizers"))]
+        None
     }
 
     /// Whether all inputs are token ids of texts.
