@@ -30,12 +30,10 @@ test: libtorch data ## Run all tests that do not need PyTorch for Python
 	@echo "Not run: the tests with PyTorch for Python (3 GB; 'make test-python'), the network and cluster tests ('make test-network', as root), and the browser tests ('make test-browser')."
 
 test-python: libtorch data ## Run the tests with PyTorch for Python (installs it into the cache, once)
-	torch=$$(scripts/python-env torch) && onnx=$$(scripts/python-env onnx) && \
-	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_ONNX=$$onnx && \
-	  cargo test --release --workspace --test export -- --include-ignored python::
 	torch=$$(scripts/python-env torch) && transformers=$$(scripts/python-env transformers) && \
-	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_TRANSFORMERS=$$transformers \
-	  cargo test --release --workspace --test export -- --ignored encoders::
+	  onnx=$$(scripts/python-env onnx) && \
+	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_TRANSFORMERS=$$transformers CRESSET_PYTHON_ONNX=$$onnx && \
+	  cargo test --release --workspace --test export -- --include-ignored python:: encoders::
 	torch=$$(scripts/python-env torch) && mlflow=$$(scripts/python-env mlflow) && \
 	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_MLFLOW=$$mlflow \
 	  cargo test --release --workspace --test runs --test serve -- --ignored mlflow:: telemetry::

@@ -13,6 +13,7 @@ use cresset::prelude::*;
 use cresset::run;
 use tch::{Device, Kind, Tensor};
 
+use crate::python::python_with_transformers;
 use crate::support::{root, stderr, text};
 
 /// Texts, some with a second text.
@@ -44,17 +45,8 @@ const LENGTH: usize = 20;
 /// Runs scripts/reference/encoders.py.
 fn reference(folder: &Path, family: &str, length: usize) -> Tensors {
     std::fs::write(folder.join("texts.json"), serde_json::to_string(&TEXTS).unwrap()).unwrap();
-    let [torch, transformers] = ["CRESSET_PYTHON", "CRESSET_PYTHON_TRANSFORMERS"]
-        .map(|name| std::env::var(name).unwrap_or_else(|_| panic!("`make test-python` sets {name}")));
-    let folder_of_packages = "import sysconfig; print(sysconfig.get_path('purelib'))";
-    let packages = Command::new(transformers).args(["-c", folder_of_packages]).output().unwrap().stdout;
-    let output = Command::new(torch)
-        .current_dir(root())
-        .env("PYTHONPATH", String::from_utf8(packages).unwrap().trim())
-        .args(["scripts/reference/encoders.py", text(folder), family, &length.to_string()])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
+    let arguments = ["scripts/reference/encoders.py", text(folder), family, &length.to_string()];
+    python_with_transformers(&arguments);
     weights::read(&folder.join("expected.safetensors")).unwrap()
 }
 

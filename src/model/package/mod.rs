@@ -8,6 +8,7 @@
 
 mod allowed;
 mod compiled;
+mod output_spec;
 mod program;
 mod runner;
 mod stored;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use tch::Kind;
 
+use super::output_spec;
 use crate::error::quoted;
 
 /// The dtypes: name, number in libtorch (`c10::ScalarType`) and number in the schema.
@@ -125,6 +126,8 @@ pub struct Program {
     pub input: Result<Input, String>,
     /// Whether the first output is a tensor.
     pub returns_tensor: bool,
+    /// Whether the outputs are in an object of a class that libtorch's interpreter does not know.
+    pub has_foreign_output: bool,
     /// A call that libtorch's interpreter would compute incorrectly.
     product: Option<String>,
 }
@@ -166,6 +169,7 @@ impl Program {
             parameters,
             input: input(graph, specs, &program["range_constraints"]),
             returns_tensor: first.is_some_and(|output| output["arg"].get("as_tensor").is_some()),
+            has_foreign_output: output_spec::is_foreign(module),
             product: nodes.iter().find_map(|node| product_of_gaps(node, graph)),
         })
     }

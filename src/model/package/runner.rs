@@ -2,8 +2,10 @@
 
 use cresset_bridge::package::Package;
 use tch::{Device, Kind, Tensor};
+use tempfile::TempPath;
 
 use super::CheckedPackage;
+use super::output_spec;
 use super::program::{Input, kind_of};
 use super::stored::Role;
 use crate::data::InputShape;
@@ -14,6 +16,8 @@ use crate::model::executor::{Batching, Executor};
 pub struct Runner {
     checked: CheckedPackage,
     package: Package,
+    /// The file that the interpreter loaded, if it is a copy.
+    _copy: Option<TempPath>,
     batching: Batching,
 }
 
@@ -30,9 +34,14 @@ impl Runner {
         if !checked.program.returns_tensor {
             return Err(fault("the package cannot run: its first output is not a tensor".to_string()));
         }
-        let package = Package::load(&checked.path, &checked.name)
+        let copy = match checked.program.has_foreign_output {
+            true => Some(output_spec::flattened(&checked.path, &checked.name)?),
+            false => None,
+        };
+        let path = copy.as_deref().unwrap_or(&checked.path);
+        let package = Package::load(path, &checked.name)
             .map_err(|reason| fault(format!("libtorch cannot run the package: {reason}")))?;
-        Ok(Runner { batching, package, checked })
+        Ok(Runner { batching, package, checked, _copy: copy })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cresset::predict::Classifier;
 use tch::{Device, Tensor};
 
-use super::python;
+use super::{python, python_with_transformers};
 use crate::support::{self, run, stderr, succeed, text, unlabelled_digits};
 
 /// Exports models of torchvision and timm with the metadata of a model of ours, and writes inputs and logits beside them.
@@ -67,16 +67,9 @@ fn models_of_torchvision_and_timm_exported_by_python_are_classified_with() {
     let (images, metadata) = images(folder.path());
     python(&["-c", EXPORT, text(folder.path()), text(&metadata)]);
     for name in ["resnet18", "mobilenet_v3_small", "vit", "timm_vit"] {
-        let array = |kind: &str| Tensor::read_npy(folder.path().join(format!("{name}.{kind}.npy"))).unwrap();
-        let (inputs, expected) = (array("input"), array("logits"));
         for form in ["pt2", "fixed.pt2"] {
             let path = folder.path().join(format!("{name}.{form}"));
-            let classifier =
-                Classifier::load_on(&path, Device::Cpu).unwrap_or_else(|e| panic!("{name}: {e}"));
-            let found = classifier.logits(&inputs).unwrap_or_else(|e| panic!("{name}: {e}"));
-            let difference = (&found - &expected).abs().max().double_value(&[]);
-            let scale = expected.abs().max().double_value(&[]).max(1.);
-            assert!(difference <= 1e-5 * scale, "{name}.{form}: {difference}");
+            assert_computes_the_logits_of_python(folder.path(), name, &path);
             assert_eq!(succeed(["predict", text(&path), text(&images)]).lines().count(), 37, "{name}.{form}");
         }
         let plain = folder.path().join(format!("{name}.plain.pt2"));
@@ -103,6 +96,55 @@ fn models_of_torchvision_and_timm_exported_by_python_are_classified_with() {
     let refused = run(["predict", text(&folder.path().join("swin_t.pt2")), text(&images)]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("it multiplies a slice by a number"), "{}", stderr(&refused));
+}
+
+/// Exports classifiers of transformers as they are, whose output is a dictionary.
+const EXPORT_OF_TRANSFORMERS: &str = r#"
+import pathlib, sys, numpy, torch, transformers
+
+folder, metadata = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]).read_text()
+torch.manual_seed(1)
+sizes = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=40, patch_size=8, num_labels=3)
+stages = dict(hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1], num_labels=3)
+models = {
+    "vit": transformers.ViTForImageClassification(transformers.ViTConfig(intermediate_size=64, **sizes)),
+    "dinov2": transformers.Dinov2ForImageClassification(transformers.Dinov2Config(**sizes)),
+    "resnet": transformers.ResNetForImageClassification(transformers.ResNetConfig(embedding_size=8, **stages)),
+    "convnext": transformers.ConvNextForImageClassification(transformers.ConvNextConfig(**stages)),
+}
+batch = torch.export.Dim("batch", min=1, max=512)
+for name, model in models.items():
+    model, inputs = model.eval(), torch.rand(5, 3, 40, 40)
+    with torch.no_grad():
+        logits = model(inputs).logits
+    numpy.save(folder / f"{name}.input.npy", inputs.numpy())
+    numpy.save(folder / f"{name}.logits.npy", logits.numpy())
+    program = torch.export.export(model, (inputs,), dynamic_shapes=({0: batch},))
+    torch.export.save(program, folder / f"{name}.pt2", extra_files={"metadata.json": metadata})
+"#;
+
+#[test]
+#[ignore = "needs Python torch and transformers: make test-python"]
+fn models_of_transformers_exported_by_python_are_classified_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let (images, metadata) = images(folder.path());
+    python_with_transformers(&["-c", EXPORT_OF_TRANSFORMERS, text(folder.path()), text(&metadata)]);
+    for name in ["vit", "dinov2", "resnet", "convnext"] {
+        let path = folder.path().join(format!("{name}.pt2"));
+        assert_computes_the_logits_of_python(folder.path(), name, &path);
+        assert_eq!(succeed(["predict", text(&path), text(&images)]).lines().count(), 37, "{name}");
+    }
+}
+
+/// Compares the model in `path` with the logits NAME.logits.npy of NAME.input.npy.
+fn assert_computes_the_logits_of_python(folder: &Path, name: &str, path: &Path) {
+    let array = |kind: &str| Tensor::read_npy(folder.join(format!("{name}.{kind}.npy"))).unwrap();
+    let (inputs, expected) = (array("input"), array("logits"));
+    let classifier = Classifier::load_on(path, Device::Cpu).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let found = classifier.logits(&inputs).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let difference = (&found - &expected).abs().max().double_value(&[]);
+    let scale = expected.abs().max().double_value(&[]).max(1.);
+    assert!(difference <= 1e-5 * scale, "{}: {difference}", path.display());
 }
 
 /// Compiles a package of ours and keeps its metadata.
