@@ -60,8 +60,8 @@ pub use shape::{
     ZeroPad,
 };
 pub use text::{
-    BertEncoder, BertNames, BertSize, EncoderSize, NgramBag, PairFrame, Pooling, TextConvolution,
-    TextEncoder, TextRecurrent,
+    BertEncoder, BertNames, BertSize, EncoderSize, ModernBertEncoder, ModernBertSize, NgramBag, PairFrame,
+    Pooling, TextConvolution, TextEncoder, TextRecurrent,
 };
 pub use tokens::{Grid, PositionEmbedding, PrefixTokens};
 pub use window::{MergePatches, WindowAttention};
