@@ -1,7 +1,7 @@
 //! ModernBERT (Warner et al., "Smarter, Better, Faster, Longer: A Modern Bidirectional Encoder for Fast, Memory Efficient, and Long
 //! Context Finetuning and Inference", 2024).
 
-use super::bert_family::{LENGTH, POOLING, check_heads, check_length, pooling, vocabulary};
+use super::bert_family::{LENGTH, LORA, POOLING, check_heads, check_length, pooling, vocabulary};
 use super::texts::check_text;
 use super::{Architecture, NumberOption};
 use crate::model::layer::{Dropout, Gelu, LayerNorm, Linear, ModernBertEncoder, ModernBertSize, Sequential};
@@ -41,6 +41,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
         POOLING,
         NumberOption::whole("pooler", 0, (0, 1), "1: a fully connected layer after the pooling"),
         NumberOption::dropout(0.),
+        LORA,
     ],
     build: |path, task, options| {
         check_text(task, ARCHITECTURE.name)?;
@@ -58,6 +59,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
             bases: [options.number("global_base"), options.number("local_base")],
             eps,
             dropout,
+            lora: options.whole("lora"),
             pooling: pooling(options),
         };
         check_heads(ARCHITECTURE.name, width, 2 * size.heads)?;

@@ -59,6 +59,7 @@ pub use shape::{
     ChannelsFirst, ChannelsLast, Flatten, RowSequence, SelectElement, SequenceMean, SkipElements, Tokens,
     ZeroPad,
 };
+pub(crate) use text::ADAPTER;
 pub use text::{
     BertEncoder, BertNames, BertSize, EncoderSize, ModernBertEncoder, ModernBertSize, NgramBag, PairFrame,
     Pooling, TextConvolution, TextEncoder, TextRecurrent,

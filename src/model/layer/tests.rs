@@ -210,6 +210,7 @@ fn encoder(path: &nn::Path, columns: usize, has_pooler: bool, frame: PairFrame) 
         frame,
         eps: 1e-5,
         dropout: 0.2,
+        lora: 0,
         pooling: if has_pooler { Pooling::First } else { Pooling::Mean },
         has_pooler,
     };
@@ -232,6 +233,7 @@ fn modern_encoder(path: &nn::Path, columns: usize) -> ModernBertEncoder {
         bases: [1000., 50.],
         eps: 1e-5,
         dropout: 0.2,
+        lora: 0,
         pooling: Pooling::Mean,
     };
     ModernBertEncoder::new(path, &task, size)

@@ -1,5 +1,6 @@
 //! Layers that take the token ids of texts.
 
+mod adapter;
 mod attention;
 mod bert;
 mod convolution;
@@ -14,6 +15,7 @@ mod recurrent;
 mod sequence;
 mod word_vectors;
 
+pub use adapter::ADAPTER;
 pub use bert::{BertEncoder, BertSize};
 pub use convolution::TextConvolution;
 pub use encoder::{EncoderSize, TextEncoder};

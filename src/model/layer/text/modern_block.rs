@@ -3,6 +3,7 @@
 use tch::Tensor;
 use tch::nn;
 
+use super::adapter::Adapter;
 use super::modern_bert::ModernBertSize;
 use super::{class_of, descend};
 use crate::model::layer::{Layer, LayerNorm, Linear};
@@ -14,6 +15,8 @@ pub struct GatedBlock {
     /// None in the first block, whose input is normalized.
     attention_norm: Option<LayerNorm>,
     projection: Linear,
+    /// Of the queries and of the values.
+    adapters: Option<[Adapter; 2]>,
     attended: Linear,
     norm: LayerNorm,
     inner: Linear,
@@ -46,6 +49,10 @@ impl GatedBlock {
         GatedBlock {
             attention_norm: has_attention_norm.then(|| norm("attn_norm")),
             projection: linear("attn.Wqkv", width, 3 * width),
+            adapters: (size.lora > 0).then(|| {
+                ["attn.Wqkv.query", "attn.Wqkv.value"]
+                    .map(|name| Adapter::new(&descend(path, name), size.lora, width))
+            }),
             attended: linear("attn.Wo", width, width),
             norm: norm("mlp_norm"),
             inner: linear("mlp.Wi", width, 2 * hidden),
@@ -66,7 +73,11 @@ impl GatedBlock {
         let length = x.size()[1];
         let normed =
             self.attention_norm.as_ref().map_or_else(|| x.shallow_clone(), |norm| norm.forward(x, train));
-        let all = self.projection.forward(&normed, train);
+        let mut all = self.projection.forward(&normed, train);
+        if let Some([queries, values]) = &self.adapters {
+            let queries = queries.forward(&normed);
+            all += Tensor::cat(&[&queries, &queries.zeros_like(), &values.forward(&normed)], -1);
+        }
         let all = all.reshape([-1, length, 3, heads, width / heads]).permute([2, 0, 3, 1, 4]);
         let seen = Tensor::scaled_dot_product_attention(
             &turns.apply(&all.get(0)),
@@ -83,6 +94,18 @@ impl GatedBlock {
         let halves = self.inner.forward(&self.norm.forward(&x, train), train).chunk(2, -1);
         let hidden = (halves[0].gelu("none") * &halves[1]).dropout(dropout, train);
         &x + self.outer.forward(&hidden, train)
+    }
+
+    /// The class of the projection, with the adapters in its weight.
+    fn merged(&self) -> Class {
+        match &self.adapters {
+            None => class_of(&self.projection),
+            Some([queries, values]) => {
+                let queries = queries.delta();
+                let delta = Tensor::cat(&[&queries, &queries.zeros_like(), &values.delta()], 0);
+                class_of(&self.projection.plus(&delta))
+            }
+        }
     }
 
     /// The class, whose method `forward` is the equivalent of [`GatedBlock::forward`].
@@ -119,7 +142,7 @@ impl GatedBlock {
             None => class,
         };
         class
-            .descendant("attn.Wqkv", class_of(&self.projection))
+            .descendant("attn.Wqkv", self.merged())
             .descendant("attn.Wo", class_of(&self.attended))
             .child("mlp_norm", class_of(&self.norm))
             .descendant("mlp.Wi", class_of(&self.inner))
