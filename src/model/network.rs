@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor, nn};
 
 use super::body::Body;
 use super::imported::Imported;
-use super::layer::{self, Bag, FlatStep, Grid, LayerRow, Linear, Relu, Sequential, member_outputs};
+use super::layer::{self, ADAPTER, Bag, FlatStep, Grid, LayerRow, Linear, Relu, Sequential, member_outputs};
 use super::script::Class;
 use super::{Architecture, Model, Task, perceptron, pruning};
 use crate::data::InputShape;
@@ -259,6 +259,24 @@ impl Network {
     /// encoder such as `bert`. None for other models.
     pub fn token_vectors(&self, inputs: &Tensor) -> Option<Tensor> {
         self.layers().and_then(|layers| layers.token_vectors(inputs))
+    }
+
+    /// Freezes all parameters but the adapters of `--lora` and the last layer.
+    ///
+    /// # Errors
+    /// A model without adapters.
+    pub(crate) fn train_only_adapters(&mut self) -> Result<()> {
+        let is_adapter = |name: &str| name.contains(ADAPTER);
+        if !self.trainable.keys().any(|name| is_adapter(name)) {
+            let problem = "--lora requires --pretrained with a text encoder, such as bert";
+            return Err(Error::Usage(problem.to_string()));
+        }
+        for (_, tensor) in self.trainable.iter().filter(|(name, _)| !is_adapter(name) && !self.is_head(name))
+        {
+            let _ = tensor.set_requires_grad(false);
+        }
+        self.trainable.retain(|_, tensor| tensor.requires_grad());
+        Ok(())
     }
 
     /// Whether it is an encoder of texts that pretrained weights exist for, such as `bert`.

@@ -155,6 +155,10 @@ options! {
         /// Keep the random initialization of the last layer even if the file of --init or --pretrained has it, for other classes
         pub fresh_head: bool = flag().default("false").heading(MODEL),
 
+        /// Train only low-rank adapters (LoRA) of this rank on the queries and values of a pretrained text encoder, and the last layer.
+        /// In the exported model, they are part of the weights
+        pub lora: Option<u32> = option("RANK").parser(parse::within(1..=1024)).heading(MODEL),
+
         /// Number of epochs
         pub epochs: u32 =
             option("N").default("10").parser(parse::within(1..=u32::MAX)).heading(OPTIMIZATION).essential(),

@@ -42,6 +42,7 @@ fn every_option_is_among_the_entries() {
     config.init = Some("start.pth".into());
     config.pretrained = Some("timm/resnet18.a1_in1k".into());
     config.normalization = Some("imagenet".parse().unwrap());
+    config.lora = Some(8);
     config.init_key = Some("teacher".into());
     config.training.clip = Some(1.);
     (config.training.patience, config.training.max_minutes) = (Some(3), Some(5.));

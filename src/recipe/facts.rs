@@ -46,6 +46,8 @@ pub struct Facts {
     pub model: Option<String>,
     /// The pretrained backbone for photographs.
     pub backbone: Backbone,
+    /// Whether adapters are trained in place of the weights (`--lora`).
+    pub has_adapters: bool,
     /// Whether a bag (`--bag`) can be suggested: no option or property of the data excludes it.
     pub can_bag: bool,
     /// Whether the last layer is fitted to features of the other layers, which are computed once.
@@ -112,6 +114,7 @@ impl Facts {
             start: Start::Scratch,
             model: None,
             backbone: Backbone::Unavailable("no pretrained weights were looked for"),
+            has_adapters: false,
             can_bag: false,
             head: Head::Excluded,
         }

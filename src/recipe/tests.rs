@@ -135,6 +135,12 @@ fn the_choices_follow_from_the_facts() {
             ],
         ),
         (
+            "texts to train adapters of an encoder on",
+            Facts { start: Start::Pretrained, has_adapters: true, ..texts() },
+            "texts",
+            &[("head_only", ""), ("lr", "5e-4")],
+        ),
+        (
             "texts to train all layers of an encoder on",
             Facts { start: Start::Pretrained, has_fast_bf16: true, ..texts() },
             "texts",

@@ -34,6 +34,11 @@ pub(super) fn check(config: &Config, prepared: &Prepared, world: &World) -> Resu
             None => Ok(()),
         };
     }
+    if config.lora.is_some() && !options.finetune {
+        return usage(
+            "--lora trains adapters of an encoder, which --head-only leaves as it is; add --finetune",
+        );
+    }
     head::parse(&options.head, &options.head_options)?;
     let begins = config.pretrained.is_some() || config.init.is_some() || config.model.contains('.');
     if !begins {

@@ -215,6 +215,9 @@ impl Prepared {
         let task = preprocessing::task(&dataset, marked.len());
         let mut network = make(&task, device)?;
         network.freeze(&config.training.freeze)?;
+        if config.lora.is_some() {
+            network.train_only_adapters()?;
+        }
         config.training.channels_last.lay_out(&mut network)?;
         if config.training.sync_batch_norm {
             network.synchronize_batch_norm(world)?;

@@ -136,7 +136,8 @@ fn model_of_weights(config: &Config) -> Option<Choice> {
 }
 
 /// Options that `--head-only` does not support, or that train the last layer first in another way.
-const WITHOUT_HEAD: [&str; 7] = ["head_epochs", "freeze", "loss", "feedback", "cuda_graph", "folds", "fold"];
+const WITHOUT_HEAD: [&str; 8] =
+    ["lora", "head_epochs", "freeze", "loss", "feedback", "cuda_graph", "folds", "fold"];
 
 /// Whether the given options have or allow `--head-only`.
 fn head(config: &Config, world: &World) -> Head {
@@ -192,6 +193,7 @@ fn facts(config: &Config, dataset: &Dataset, world: &World) -> Result<Facts> {
         cores: config.threads.count().into(),
         start: start(config),
         model: is_fixed(config, "model").then(|| config.model.clone()),
+        has_adapters: config.lora.is_some(),
         can_bag: can_bag(config, dataset, world),
         head: head_of(dataset, config, world),
         ..Facts::of_shape(dataset.shape.clone())

@@ -3,6 +3,7 @@
 use crate::data::tokenizer::Tokenizer;
 use crate::error::{Error, Result, quoted};
 use crate::model::Network;
+use crate::model::layer::ADAPTER;
 use crate::model::pretrained::PretrainedText;
 use crate::model::weights::Matching;
 use crate::options::Config;
@@ -32,8 +33,14 @@ pub fn options(mut config: Config, text: &PretrainedText) -> Result<Config> {
     }
     let own = text.max_length.unwrap_or(tokenizer.max_length()).min(text.positions);
     let length = *config.reading.max_length.get_or_insert(own as u32);
-    let pair = ("length", length.to_string());
-    let text = PretrainedText { options: [&text.options[..], &[pair]].concat(), ..text.clone() };
+    let rank = config.lora.unwrap_or(0);
+    let own = [("length", length.to_string()), ("lora", rank.to_string())];
+    let text = PretrainedText { options: [&text.options[..], &own].concat(), ..text.clone() };
+    if config.lora.is_some() {
+        // The option of the run counts.
+        let others = config.model_options.split(',').filter(|part| !part.trim().starts_with("lora="));
+        config.model_options = others.collect::<Vec<_>>().join(",");
+    }
     config.model = text.model.to_string();
     config.model_options = text.model_options(&config.model_options);
     Ok(config)
@@ -46,7 +53,8 @@ pub fn options(mut config: Config, text: &PretrainedText) -> Result<Config> {
 /// The first missing tensor.
 pub fn require_all(network: &Network, matching: &Matching) -> Result<()> {
     let missing = matching.fresh.iter().chain(matching.reshaped.iter().map(|(name, ..)| name));
-    match missing.into_iter().find(|name| !network.is_head(name)) {
+    let is_own = |name: &str| network.is_head(name) || name.contains(ADAPTER);
+    match missing.into_iter().find(|name| !is_own(name)) {
         None => Ok(()),
         Some(name) => Err(Error::Usage(format!(
             "the weights have no `{name}` of the size that their config.json and --model-options state"

@@ -111,6 +111,13 @@ fn bert_and_distilbert_compute_the_hidden_states_and_logits_of_transformers() {
     check_family("distilbert", TrainedKind::WordPiece);
 }
 
+#[test]
+#[ignore = "needs Python torch and transformers: make test-python"]
+fn roberta_and_modernbert_compute_the_hidden_states_and_logits_of_transformers() {
+    check_family("roberta", TrainedKind::ByteLevelBpe);
+    check_family("modernbert", TrainedKind::WordPiece);
+}
+
 /// The folder of all-MiniLM-L6-v2.
 fn published() -> PathBuf {
     let python = PathBuf::from(std::env::var("CRESSET_PYTHON_TRANSFORMERS").unwrap());

@@ -63,7 +63,7 @@ impl Reader {
     pub fn follow(&mut self, page: &str) {
         if page.contains("--pretrained encoder/") {
             let mails = std::fs::read_to_string(self.folder().join("mails.csv")).unwrap();
-            encoder::write(&self.folder(), &mails);
+            encoder::write(self.folder(), &mails);
         }
         if page.contains("--pretrained timm/") {
             self.hub = Some(pretrained::hub());

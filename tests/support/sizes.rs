@@ -30,7 +30,8 @@ const SMALL: &[&str] = &["mlp", "cnn", "resnet9", "resnet18", "resnet34", "resne
 pub const FOR_TABLES: &[&str] = &["tabm", "resnet-table", "ft-transformer", "dcn", "deepfm"];
 
 /// The architectures for texts alone.
-pub const FOR_TEXTS: &[&str] = &["bow", "textcnn", "transformer", "bert", "distilbert"];
+pub const FOR_TEXTS: &[&str] =
+    &["bow", "textcnn", "transformer", "bert", "distilbert", "roberta", "modernbert"];
 
 /// Whether an architecture is small enough for many runs in a test.
 pub fn is_small(name: &str) -> bool {

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use cresset::model::weights;
+
 use crate::support::job::{kill, wait_for};
 use crate::support::samples::{mail_options, write_mails};
 use crate::support::{assert_same_bits, cresset, encoder, run, stderr, succeed, text, train_once};
@@ -94,16 +96,63 @@ fn fine_tuning_of_an_encoder_that_is_killed_continues_to_the_same_bits() {
 }
 
 #[test]
-fn pairs_are_read_by_an_encoder() {
+fn adapters_leave_the_weights_of_the_encoder_alone_and_are_part_of_the_exported_ones() {
     let folder = tempfile::tempdir().unwrap();
     let (table, encoder) = prepare(folder.path());
-    let out = folder.path().join("pairs");
-    let options =
-        ["--data", text(&table), "--text", "subject,body", "--label", "kind", "--pretrained", text(&encoder)];
-    train_once(&out, &[&options[..], &["--max-length", "12", "--threads", "1"]].concat());
-    assert!(accuracy(&out) > 80., "{}", accuracy(&out));
-    let inspected = succeed(["inspect", text(&out.join("model.pt")), "--verify"]);
+    let data = mail_options(&table);
+    let own = ["--pretrained", text(&encoder), "--lora", "4", "--lr", "0.01", "--precision", "f32"];
+    let [whole, cut] = ["whole", "cut"].map(|name| folder.path().join(name));
+    let options = [&data[..], &own].concat();
+    train_once(&whole, &options);
+    assert!(accuracy(&whole) > 75., "{}", accuracy(&whole));
+    let read = |path: &Path| weights::read(path).unwrap();
+    let begun = read(&encoder.join("model.safetensors"));
+    let trained = read(&whole.join("checkpoints/best.safetensors"));
+    let query = "bert.encoder.layer.1.attention.self.query";
+    assert_eq!(trained[&format!("{query}.weight")], begun[&format!("{query}.weight")]);
+    assert_eq!(trained[&format!("{query}.lora_A.weight")].size(), [4, 16]);
+    let exported = read(&whole.join("model.pt"));
+    assert!(exported.keys().all(|name| !name.contains("lora")));
+    let change = &exported[&format!("{query}.weight")] - &begun[&format!("{query}.weight")];
+    assert!(change.abs().max().double_value(&[]) > 1e-4);
+    let inspected = succeed(["inspect", text(&whole.join("model.pt")), "--verify"]);
     assert!(inspected.contains("as recorded"), "{inspected}");
+
+    let mut command = cresset();
+    command.args(["train", "--out", text(&cut)]).args(options).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    wait_for(&cut.join("checkpoints/last.safetensors"), &mut child);
+    assert!(kill(&mut child), "the run ended before it was killed");
+    succeed(["train", "--resume", text(&cut)]);
+    assert_same_bits(&whole, &cut);
+
+    let refused = run(["train", "--lora", "4", "--model", "bow"].iter().chain(&data));
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        stderr(&refused).contains("--lora requires --pretrained with a text encoder"),
+        "{}",
+        stderr(&refused)
+    );
+}
+
+#[test]
+fn every_family_of_encoders_reads_pairs_and_is_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    write_mails(folder.path());
+    let table = folder.path().join("mails.csv");
+    let texts = std::fs::read_to_string(&table).unwrap();
+    for model in ["bert", "roberta", "modernbert"] {
+        let encoder = encoder::write_of(model, &folder.path().join(format!("{model}-encoder")), &texts);
+        let out = folder.path().join(model);
+        let data = ["--data", text(&table), "--text", "subject,body", "--label", "kind", "--threads", "1"];
+        let own = ["--pretrained", text(&encoder), "--max-length", "12"];
+        train_once(&out, &[&data[..], &own].concat());
+        assert!(accuracy(&out) > 75., "{model}: {}", accuracy(&out));
+        let inspected = succeed(["inspect", text(&out.join("model.pt")), "--verify"]);
+        assert!(inspected.contains("as recorded"), "{model}: {inspected}");
+        let predicted = succeed(["predict", text(&out), text(&table)]);
+        assert_eq!(predicted.lines().count(), 121, "{model}");
+    }
 }
 
 #[test]

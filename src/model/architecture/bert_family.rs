@@ -26,7 +26,7 @@ pub struct Family {
 }
 
 /// The options. Without pretrained weights, the sizes are those of BERT-tiny (Turc et al., "Well-Read Students Learn Better", 2019).
-pub const fn options(family: &Family) -> [NumberOption; 12] {
+pub const fn options(family: &Family) -> [NumberOption; 13] {
     [
         vocabulary(family.vocabulary),
         NumberOption::whole("width", 128, (1, 16_384), "size of a token"),
@@ -45,6 +45,7 @@ pub const fn options(family: &Family) -> [NumberOption; 12] {
         POOLING,
         NumberOption::whole("pooler", 0, (0, 1), "1: a fully connected layer after the pooling"),
         NumberOption::dropout(0.1),
+        LORA,
     ]
 }
 
@@ -56,6 +57,14 @@ pub const fn vocabulary(default: i64) -> NumberOption {
 /// The option for the maximum number of tokens of a pair.
 pub const LENGTH: NumberOption =
     NumberOption::whole("length", 512, (8, 1 << 17), "maximum number of tokens of the two texts of a pair");
+
+/// The option for low-rank adapters.
+pub const LORA: NumberOption = NumberOption::whole(
+    "lora",
+    0,
+    (0, 1024),
+    "rank of adapters of the queries and values; --lora sets it. 0: none",
+);
 
 /// The option for the pooling.
 pub const POOLING: NumberOption = NumberOption::whole(
@@ -84,6 +93,7 @@ pub fn size(task: &Task, options: &Options, family: &Family) -> Result<BertSize>
         frame: family.frame,
         eps: options.number("eps"),
         dropout: options.number("dropout"),
+        lora: options.whole("lora"),
         pooling: pooling(options),
         has_pooler: options.whole("pooler") == 1,
     };

@@ -19,6 +19,7 @@ mod lstm;
 mod mlp;
 mod mobilenetv3;
 mod mobilenetv4;
+mod modernbert;
 mod recurrent;
 mod regnety;
 mod residual;
@@ -29,6 +30,7 @@ mod resnet50;
 mod resnet9;
 mod resnet_d;
 mod resnet_table;
+mod roberta;
 mod swin;
 mod tabm;
 mod text_transformer;
@@ -96,6 +98,8 @@ pub const ARCHITECTURES: &[Architecture] = &[
     text_transformer::ARCHITECTURE,
     bert::ARCHITECTURE,
     distilbert::ARCHITECTURE,
+    roberta::ARCHITECTURE,
+    modernbert::ARCHITECTURE,
     cnn::ARCHITECTURE,
     resnet9::ARCHITECTURE,
     resnet18::ARCHITECTURE,

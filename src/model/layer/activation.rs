@@ -90,6 +90,8 @@ pub enum Activation {
     Sigmoid,
     /// max(0, min(x + 3, 6)) / 6, an approximation of the sigmoid.
     HardSigmoid,
+    /// The hyperbolic tangent.
+    Tanh,
 }
 
 impl Layer for Activation {
@@ -100,6 +102,7 @@ impl Layer for Activation {
             Activation::HardSwish => x.hardswish(),
             Activation::Sigmoid => x.sigmoid(),
             Activation::HardSigmoid => x.hardsigmoid(),
+            Activation::Tanh => x.tanh(),
         }
     }
 
@@ -110,6 +113,7 @@ impl Layer for Activation {
             Activation::HardSwish => "torch.hardswish({x})",
             Activation::Sigmoid => "torch.sigmoid({x})",
             Activation::HardSigmoid => "torch.hardsigmoid({x})",
+            Activation::Tanh => "torch.tanh({x})",
         })
     }
 
@@ -124,6 +128,7 @@ impl Layer for Activation {
             Activation::HardSwish => "hard swish",
             Activation::Sigmoid => "sigmoid",
             Activation::HardSigmoid => "hard sigmoid",
+            Activation::Tanh => "tanh",
         }
         .to_string()
     }

@@ -21,7 +21,7 @@ use crate::model::script::{Class, Script};
 #[derive(Debug)]
 pub struct LayerNorm {
     weight: Tensor,
-    bias: Tensor,
+    bias: Option<Tensor>,
     eps: f64,
 }
 
@@ -36,11 +36,13 @@ impl LayerNorm {
 
     /// Like [`LayerNorm::new`], with another value that is added to the variance.
     pub fn with_eps(path: &nn::Path, width: i64, eps: f64) -> Self {
-        LayerNorm {
-            weight: path.parameter("weight", &[width], Init::Const(1.)),
-            bias: path.parameter("bias", &[width], Init::Const(0.)),
-            eps,
-        }
+        let norm = LayerNorm::without_bias(path, width, eps);
+        LayerNorm { bias: Some(path.parameter("bias", &[width], Init::Const(0.))), ..norm }
+    }
+
+    /// Like [`LayerNorm::with_eps`], without a bias.
+    pub(crate) fn without_bias(path: &nn::Path, width: i64, eps: f64) -> Self {
+        LayerNorm { weight: path.parameter("weight", &[width], Init::Const(1.)), bias: None, eps }
     }
 
     fn width(&self) -> i64 {
@@ -49,23 +51,24 @@ impl LayerNorm {
 
     /// The class whose `forward` normalizes the last dimension of the expression `x`, and `arranged` moves back the result.
     fn class(&self, name: &'static str, x: &str, arranged: impl Fn(&str) -> String) -> Script {
-        let normalized = format!(
-            "torch.layer_norm({x}, [{}], self.weight, self.bias, {:?}, True)",
-            self.width(),
-            self.eps
-        );
+        let (width, eps) = (self.width(), self.eps);
+        let bias = if self.bias.is_some() { "self.bias" } else { "None" };
+        let normalized = format!("torch.layer_norm({x}, [{width}], self.weight, {bias}, {eps:?}, True)");
         let forward = format!(
             "  def forward(self: {{class}}, x: Tensor) -> Tensor:\n    return {}\n",
             arranged(&normalized)
         );
-        let class = Class::new(name, forward);
-        Script::Class(class.parameter("weight", &self.weight).parameter("bias", &self.bias))
+        let class = Class::new(name, forward).parameter("weight", &self.weight);
+        Script::Class(match &self.bias {
+            Some(bias) => class.parameter("bias", bias),
+            None => class,
+        })
     }
 }
 
 impl Layer for LayerNorm {
     fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
-        x.layer_norm([self.width()], Some(&self.weight), Some(&self.bias), self.eps, true)
+        x.layer_norm([self.width()], Some(&self.weight), self.bias.as_ref(), self.eps, true)
     }
 
     fn script(&self) -> Script {

@@ -59,6 +59,14 @@ impl Linear {
     }
 }
 
+impl Linear {
+    /// The layer with `delta` added to its weight, for an export.
+    pub(crate) fn plus(&self, delta: &Tensor) -> Self {
+        let bias = self.bias.as_ref().map(Tensor::shallow_clone);
+        Linear { weight: self.weight.detach() + delta, bias }
+    }
+}
+
 impl Layer for Linear {
     fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
         x.linear(&self.weight, self.bias.as_ref())

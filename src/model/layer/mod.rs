@@ -59,9 +59,10 @@ pub use shape::{
     ChannelsFirst, ChannelsLast, Flatten, RowSequence, SelectElement, SequenceMean, SkipElements, Tokens,
     ZeroPad,
 };
+pub(crate) use text::ADAPTER;
 pub use text::{
-    BertEncoder, BertNames, BertSize, EncoderSize, NgramBag, PairFrame, Pooling, TextConvolution,
-    TextEncoder, TextRecurrent,
+    BertEncoder, BertNames, BertSize, EncoderSize, ModernBertEncoder, ModernBertSize, NgramBag, PairFrame,
+    Pooling, TextConvolution, TextEncoder, TextRecurrent,
 };
 pub use tokens::{Grid, PositionEmbedding, PrefixTokens};
 pub use window::{MergePatches, WindowAttention};

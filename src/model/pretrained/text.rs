@@ -43,7 +43,9 @@ pub fn find(
     fetch: &mut dyn FnMut(&str) -> Result<Option<PathBuf>>,
 ) -> Result<Option<PretrainedText>> {
     let of_config = TextConfig::of(&json(config)?).map_err(|problem| Error::artifact(config, problem))?;
-    let Some(TextConfig { model, mut options, positions, pooler }) = of_config else { return Ok(None) };
+    let Some(TextConfig { model, mut options, positions, pooler, pools_first }) = of_config else {
+        return Ok(None);
+    };
     let tokenizer = first(&TOKENIZERS, fetch)?.ok_or_else(|| {
         let problem =
             format!("there is no {} beside it, which the texts are read with", TOKENIZERS.join(" or "));
@@ -51,7 +53,9 @@ pub fn find(
     })?;
     let pooling = match fetch(POOLING)? {
         Some(file) => of_sentences(&file)?,
-        None if names(weights)?.iter().any(|name| name.ends_with(pooler)) => Pooling::Pooler,
+        None if names(weights)?.iter().any(|name| name.ends_with(pooler)) => {
+            Pooling::Pooler { is_first: pools_first }
+        }
         None => Pooling::Mean,
     };
     options.extend(pooling.options().map(|(name, value)| (name, value.to_string())));
@@ -82,8 +86,10 @@ impl PretrainedText {
 enum Pooling {
     Mean,
     First,
-    /// The first token, and a layer that the weights have for it.
-    Pooler,
+    /// A layer that the weights have, of the first token or of the mean.
+    Pooler {
+        is_first: bool,
+    },
 }
 
 impl Pooling {
@@ -91,7 +97,7 @@ impl Pooling {
         let (pooling, pooler) = match self {
             Pooling::Mean => (0, 0),
             Pooling::First => (1, 0),
-            Pooling::Pooler => (1, 1),
+            Pooling::Pooler { is_first } => (u8::from(is_first), 1),
         };
         [("pooling", pooling), ("pooler", pooler)].into_iter()
     }

@@ -3,7 +3,7 @@
 use crate::model::Tensors;
 
 /// The layer of the encoder in models with a last layer.
-const ENCODERS: [&str; 2] = ["bert.", "distilbert."];
+const ENCODERS: [&str; 4] = ["bert.", "distilbert.", "roberta.", "model."];
 
 /// Parameters of layer normalization in files that were converted from TensorFlow, and in PyTorch.
 const NORMALIZATION: [(&str, &str); 2] = [(".gamma", ".weight"), (".beta", ".bias")];

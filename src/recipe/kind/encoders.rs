@@ -27,9 +27,13 @@ fn fine_tuning(facts: &Facts) -> Vec<Choice> {
     let length = Choice::new(format!("{} steps per epoch", facts.steps(batch_size)))
         .set("epochs", epochs)
         .set("batch_size", batch_size);
-    let rate = Choice::new("a low learning rate after a warmup keeps what the weights have learned")
+    let (lr, reason) = match facts.has_adapters {
+        true => ("5e-4", "adapters start at zero and need larger steps than weights"),
+        false => ("3e-5", "a low learning rate after a warmup keeps what the weights have learned"),
+    };
+    let rate = Choice::new(reason)
         .set("optimizer", "adamw")
-        .set("lr", "3e-5")
+        .set("lr", lr)
         .set("weight_decay", 0.01)
         .set("clip", 1)
         .set("schedule", "cosine")

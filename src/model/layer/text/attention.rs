@@ -1,6 +1,6 @@
 //! Attention of text encoders, in Rust and in TorchScript.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Attention of `heads` heads: queries, keys and values (N, tokens, width) to (N, tokens, width). `bias` is added to the scores, and
 /// `dropout` drops weights.
@@ -44,3 +44,12 @@ pub fn padding_bias(mask: &Tensor, kind: Kind) -> Tensor {
 /// The equivalent of [`padding_bias`] for `mask` and vectors `x` in TorchScript.
 pub const PADDING_BIAS: &str =
     "torch.unsqueeze(torch.unsqueeze(torch.log(mask.to(ops.prim.dtype(x))), 1), 1)";
+
+/// Cosines and sines of the angles of rotary position embeddings (Su et al., 2021) with this base, (positions, width).
+pub fn rotations(positions: i64, width: i64, base: f64) -> [Tensor; 2] {
+    let options = (Kind::Double, Device::Cpu);
+    let exponents = Tensor::arange(width / 2, options) * 2. / width as f64;
+    let frequencies = Tensor::from(base).pow(&-exponents);
+    let angles = (Tensor::arange(positions, options).unsqueeze(1) * frequencies).repeat([1, 2]);
+    [angles.cos().to_kind(Kind::Float), angles.sin().to_kind(Kind::Float)]
+}

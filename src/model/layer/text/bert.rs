@@ -38,6 +38,8 @@ pub struct BertSize {
     pub eps: f64,
     /// Probability of dropping a value in training.
     pub dropout: f64,
+    /// Rank of adapters of the queries and values; 0 without.
+    pub lora: i64,
     /// How the vectors of tokens become that of the text.
     pub pooling: Pooling,
     /// Whether a fully connected layer with tanh, `pooler.dense`, follows.

@@ -1,8 +1,9 @@
 //! A transformer encoder over the tokens of a text.
 
+use tch::Tensor;
 use tch::nn::{self, Init};
-use tch::{Device, Kind, Tensor};
 
+use super::attention::rotations;
 use super::word_vectors::{MASKED_MEAN, masked_mean};
 use super::{WordVectors, class_of};
 use crate::model::Task;
@@ -81,7 +82,7 @@ impl TextEncoder {
     /// Creates `embedding.weight`, `block0`, `block1`, … and `norm` in `path`.
     pub fn new(path: &nn::Path, task: &Task, size: EncoderSize) -> Self {
         let EncoderSize { rows, width, depth, heads, .. } = size;
-        let (cosines, sines) = rotations(task.input.features() + 1, width / heads);
+        let [cosines, sines] = rotations(task.input.features() + 1, width / heads, BASE);
         TextEncoder {
             size,
             vectors: WordVectors::new(&(path / "embedding"), task, rows, width, DEVIATION),
@@ -91,15 +92,6 @@ impl TextEncoder {
             sines: Constant::new(sines),
         }
     }
-}
-
-/// Cosines and sines of the angles of positions, (positions, width).
-fn rotations(positions: i64, width: i64) -> (Tensor, Tensor) {
-    let options = (Kind::Double, Device::Cpu);
-    let exponents = Tensor::arange(width / 2, options) * 2. / width as f64;
-    let frequencies = Tensor::from(BASE).pow(&-exponents);
-    let angles = (Tensor::arange(positions, options).unsqueeze(1) * frequencies).repeat([1, 2]);
-    (angles.cos().to_kind(Kind::Float), angles.sin().to_kind(Kind::Float))
 }
 
 impl Block {

@@ -1,10 +1,13 @@
 //! Layers that take the token ids of texts.
 
+mod adapter;
 mod attention;
 mod bert;
 mod convolution;
 mod encoder;
 mod ids;
+mod modern_bert;
+mod modern_block;
 mod ngrams;
 mod pooling;
 mod post_norm;
@@ -12,9 +15,11 @@ mod recurrent;
 mod sequence;
 mod word_vectors;
 
+pub use adapter::ADAPTER;
 pub use bert::{BertEncoder, BertSize};
 pub use convolution::TextConvolution;
 pub use encoder::{EncoderSize, TextEncoder};
+pub use modern_bert::{ModernBertEncoder, ModernBertSize};
 pub use ngrams::NgramBag;
 pub use pooling::Pooling;
 pub use post_norm::BertNames;

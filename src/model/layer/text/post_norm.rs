@@ -3,6 +3,7 @@
 use tch::Tensor;
 use tch::nn;
 
+use super::adapter::Adapter;
 use super::attention::{attention, attention_script};
 use super::{BertSize, attribute, class_of, descend};
 use crate::model::layer::{Layer, LayerNorm, Linear};
@@ -30,6 +31,8 @@ pub struct BertNames {
 pub struct PostNormBlock {
     names: &'static BertNames,
     projections: [Linear; 3],
+    /// Of the queries and of the values.
+    adapters: Option<[Adapter; 2]>,
     attended: Linear,
     attended_norm: LayerNorm,
     inner: Linear,
@@ -48,6 +51,10 @@ impl PostNormBlock {
         PostNormBlock {
             names,
             projections: names.projections.map(|name| linear(name, width, width)),
+            adapters: (size.lora > 0).then(|| {
+                let [queries, _, values] = names.projections;
+                [queries, values].map(|name| Adapter::new(&descend(path, name), size.lora, width))
+            }),
             attended: linear(names.attended, width, width),
             attended_norm: norm(names.attended_norm),
             inner: linear(inner, width, hidden),
@@ -59,13 +66,31 @@ impl PostNormBlock {
     /// Vectors (N, tokens, width) to vectors of the same size. `bias` is added to the scores of the attention.
     pub fn forward(&self, x: &Tensor, bias: &Tensor, size: &BertSize, train: bool) -> Tensor {
         let dropout = if train { size.dropout } else { 0. };
-        let [queries, keys, values] = self.projections.each_ref().map(|layer| layer.forward(x, train));
+        let [mut queries, keys, mut values] =
+            self.projections.each_ref().map(|layer| layer.forward(x, train));
+        if let Some([of_queries, of_values]) = &self.adapters {
+            queries += of_queries.forward(x);
+            values += of_values.forward(x);
+        }
         let joined = attention([&queries, &keys, &values], size.heads, bias, dropout);
         let attended = self.attended.forward(&joined, train).dropout(size.dropout, train);
         let x = self.attended_norm.forward(&(x + attended), train);
         let hidden = self.inner.forward(&x, train).gelu("none");
         let output = self.outer.forward(&hidden, train).dropout(size.dropout, train);
         self.output_norm.forward(&(x + output), train)
+    }
+
+    /// The classes of the projections, with the adapters in their weights.
+    fn merged(&self) -> [Class; 3] {
+        let [queries, keys, values] = &self.projections;
+        match &self.adapters {
+            None => [queries, keys, values].map(|layer| class_of(layer)),
+            Some([of_queries, of_values]) => [
+                class_of(&queries.plus(&of_queries.delta())),
+                class_of(keys),
+                class_of(&values.plus(&of_values.delta())),
+            ],
+        }
     }
 
     /// The class, whose method `forward` is the equivalent of [`PostNormBlock::forward`].
@@ -94,10 +119,8 @@ impl PostNormBlock {
         let class = names
             .projections
             .iter()
-            .zip(&self.projections)
-            .fold(Class::new("EncoderBlock", forward), |class, (name, layer)| {
-                class.descendant(name, class_of(layer))
-            });
+            .zip(self.merged())
+            .fold(Class::new("EncoderBlock", forward), |class, (name, layer)| class.descendant(name, layer));
         class
             .descendant(names.attended, class_of(&self.attended))
             .descendant(names.attended_norm, class_of(&self.attended_norm))
