@@ -68,6 +68,8 @@ pub struct Value {
     /// The value for one example, if it is the same for every input and every example: size 1 in each dimension that depends
     /// on the batch size.
     pub example: Option<Tensor>,
+    /// The step of 0, step, 2 · step, …, if these are the values for any input and batch size.
+    pub step: Option<i64>,
 }
 
 /// The traced operations of a model, in order.
@@ -172,8 +174,9 @@ fn value(a: &Trace, b: &Trace, index: usize) -> Result<Value> {
         Error::Usage(problem)
     })?;
     let other = b.tensor(index)?;
-    let (mut constant, mut example) = (None, None);
+    let (mut constant, mut example, mut step) = (None, None, None);
     if !of_a.depends_on_input {
+        step = step_of(&tensor).filter(|step| step_of(&other) == Some(*step));
         if tensor.size() == other.size() && same(&tensor, &other) {
             constant = Some(tensor.shallow_clone());
         } else {
@@ -184,7 +187,17 @@ fn value(a: &Trace, b: &Trace, index: usize) -> Result<Value> {
         }
     }
     let strides = dims(&tensor.stride(), &other.stride());
-    Ok(Value { name: of_a.name.clone(), shape, strides, kind: tensor.kind(), constant, example })
+    Ok(Value { name: of_a.name.clone(), shape, strides, kind: tensor.kind(), constant, example, step })
+}
+
+/// The step of a vector of whole numbers 0, step, 2 · step, …
+fn step_of(tensor: &Tensor) -> Option<i64> {
+    if tensor.dim() != 1 || tensor.kind() != Kind::Int64 || tensor.size()[0] < 2 {
+        return None;
+    }
+    let step = tensor.int64_value(&[1]);
+    let expected = Tensor::arange(tensor.size()[0], (Kind::Int64, tensor.device())) * step;
+    same(tensor, &expected).then_some(step)
 }
 
 /// Whether all values are equal; NaN equals NaN.

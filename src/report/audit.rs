@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::data::audit::{Audit, Finding};
+use crate::data::audit::{Audit, Finding, LeakingPhrase, TextLengths};
 use crate::data::thumbnail::thumbnail;
 use crate::data::{Dataset, LabelPair, TaskKind};
 use crate::options::portable;
@@ -47,6 +47,9 @@ pub fn to_page(audit: &Audit, dataset: &Dataset) -> String {
     if !audit.classes.is_empty() {
         page += &counts(audit);
     }
+    if let Some(texts) = &audit.texts {
+        page += &lengths(texts);
+    }
     if audit.findings.is_empty() {
         page += "<p>No findings.</p>\n";
     }
@@ -77,6 +80,29 @@ fn counts(audit: &Audit) -> String {
         page += &format!("<table><tr><th>labels together</th><th>examples</th></tr>\n{pairs}</table>\n");
     }
     page
+}
+
+/// The lengths of texts, and the phrases that alone predict a class.
+fn lengths(texts: &TextLengths) -> String {
+    let lines: String = texts.lines().iter().map(|line| format!("{}<br>\n", escaped(line))).collect();
+    let row = |found: &LeakingPhrase| {
+        format!(
+            "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{:.1} %</td><td class=\"n\">{:.1} %</td></tr>\n",
+            escaped(&found.phrase),
+            escaped(&found.class),
+            found.support,
+            100. * found.precision,
+            100. * found.recall
+        )
+    };
+    let rows: String = texts.leaking_phrases.iter().map(row).collect();
+    let phrases = match rows.is_empty() {
+        true => rows,
+        false => format!(
+            "<table><tr><th>phrase</th><th>predicts</th><th>texts</th><th>precision</th><th>recall</th></tr>\n{rows}</table>\n"
+        ),
+    };
+    format!("<p>{lines}</p>\n{phrases}")
 }
 
 fn show(finding: &Finding, dataset: &Dataset, page: &mut String) {

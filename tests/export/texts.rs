@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cresset::data::tokenizer::{TrainedKind, train};
+use cresset_bridge::script::Module;
+use tch::{Device, Kind, Tensor};
 
 use crate::programs::{bash, shown_command};
+use crate::support::onnx::python;
 use crate::support::samples::{mail_options, write_mails};
 use crate::support::{encoder, run, stderr, succeed, text, train_once};
 
@@ -146,12 +149,79 @@ fn frozen_and_half_precision_variants_pass_strings() {
         let of: Vec<_> = expected.iter().map(|(class, _)| class.as_str()).collect();
         assert_eq!(classes, of, "{options:?}");
     }
-    let refused =
-        run(["export", text(&file), "--format", "onnx", "--output", text(&folder.path().join("m.onnx"))]);
-    assert!(
-        !refused.status.success()
-            && stderr(&refused).contains("`aten::remainder` in the layer `bag` is not supported"),
-        "{}",
-        stderr(&refused)
-    );
+}
+
+/// Runs each ONNX file of a folder on the ids beside it.
+const RUN: &str = r#"
+import sys, pathlib, numpy, onnx, onnxruntime
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.onnx")):
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    session = onnxruntime.InferenceSession(path)
+    [given], [result] = session.get_inputs(), session.get_outputs()
+    assert (given.name, given.type, given.shape) == ("ids", "tensor(int64)", ["batch", "tokens"]), given
+    for ids in path.parent.glob(path.stem + ".*.ids.npy"):
+        [logits] = session.run(["logits"], {"ids": numpy.load(ids)})
+        numpy.save(str(ids).replace("ids.npy", "logits.npy"), logits)
+"#;
+
+/// Token ids of texts of different lengths, one of them empty, with this many tokens at most.
+fn ids(rows: i64, most: i64) -> Tensor {
+    let options = (Kind::Int64, Device::Cpu);
+    let ids = Tensor::randint_low(2, 3000, [rows, most], options);
+    let lengths = Tensor::arange(rows, options) * most / (rows - 1).max(1);
+    let places = Tensor::arange(most, options).unsqueeze(0);
+    ids * places.less_tensor(&lengths.unsqueeze(1)).to_kind(Kind::Int64)
+}
+
+#[test]
+#[ignore = "needs onnxruntime: make test"]
+fn models_of_texts_compute_the_same_in_onnxruntime() {
+    let folder = tempfile::tempdir().unwrap();
+    write_mails(folder.path());
+    let table = folder.path().join("mails.csv");
+    let exports = folder.path().join("exports");
+    std::fs::create_dir(&exports).unwrap();
+    let mut expected = Vec::new();
+    for (name, model, options, more) in [
+        ("bow", "bow", "rows=4096", &[][..]),
+        ("trigrams", "bow", "rows=4096,ngrams=3", &["--vocab-size", "200"]),
+        ("textcnn", "textcnn", "rows=512,width=8,filters=4", &["--vocab-size", "200"]),
+        ("lstm", "lstm", "width=8,depth=2", &[]),
+        ("gru", "gru", "width=8,depth=1", &[]),
+        ("transformer", "transformer", "rows=512,width=16,depth=2,heads=2", &[]),
+        ("pairs", "lstm", "width=8,depth=1", &["--text", "subject,body"]),
+    ] {
+        let out = folder.path().join(name);
+        let data = ["--data", text(&table), "--text", "body", "--label", "kind", "--threads", "1"];
+        // The last `--text` counts.
+        let data = if more.contains(&"--text") {
+            [&data[..2], more, &data[4..]].concat()
+        } else {
+            [&data[..], more].concat()
+        };
+        let own = ["--model", model, "--model-options", options, "--epochs", "2", "--lr", "0.01"];
+        train_once(&out, &[&data[..], &own].concat());
+        let of_model = exports.join(name);
+        std::fs::create_dir(&of_model).unwrap();
+        succeed(["export", text(&out), "--output", text(&of_model.join("model.onnx"))]);
+        assert_eq!(of_model.join("tokenizer.json").is_file(), more.contains(&"--vocab-size"), "{name}");
+        let (module, extra) = Module::load(&out.join("model.pt"), Device::Cpu, &["metadata.json"]).unwrap();
+        let metadata: serde_json::Value = serde_json::from_str(&extra[0]).unwrap();
+        let width = metadata["input"]["shape"][0].as_i64().unwrap();
+        let shorter = if name == "pairs" { width } else { 3 };
+        for (rows, most) in [(1, width), (2, shorter), (33, width)] {
+            let ids = ids(rows, most);
+            let name = format!("{name}/model.{rows}");
+            ids.write_npy(exports.join(format!("{name}.ids.npy"))).unwrap();
+            let logits = tch::no_grad(|| module.call("forward", &ids)).unwrap().remove(0);
+            expected.push((name, logits));
+        }
+        python(&["-c", RUN, text(&of_model)]);
+    }
+    for (name, expected) in expected {
+        let logits = Tensor::read_npy(exports.join(format!("{name}.logits.npy"))).unwrap();
+        assert_eq!(logits.size(), expected.size(), "{name}");
+        let difference = (&logits - &expected).abs().max().double_value(&[]);
+        assert!(difference <= 1e-4, "{name}: {difference}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Training: runs that end, stop, resume, or take several processes, and searches for better options.
 
+mod bad_texts;
 mod bag;
 mod distributed;
 mod encoders;

@@ -9,9 +9,13 @@ use crate::export::proto::Message;
 use crate::export::recording::{Dim, Recording};
 use crate::model::weights::safetensors::bytes_of;
 
-/// The names of the model's input and of the batch dimension.
+/// The names of the model's input, of that of a model of texts, and of the batch dimension.
 pub const INPUT: &str = "input";
+pub const IDS: &str = "ids";
 pub const BATCH: &str = "batch";
+
+/// The name of the dimension of the tokens of a text.
+const TOKENS: &str = "tokens";
 
 /// The number of a dtype in `TensorProto.DataType`.
 pub(crate) fn data_type(kind: Kind) -> Option<i64> {
@@ -60,14 +64,34 @@ pub struct Graph {
     used_names: HashSet<String>,
     batch: Option<String>,
     layer: String,
+    /// The name of the graph's input.
+    input: &'static str,
 }
 
 impl Graph {
     /// Creates a graph with the input of the recording. The names of the graph's outputs are kept free for [`Graph::finish`].
     pub fn new(recording: &Recording, outputs: &[&str]) -> Self {
         let names = HashMap::from([(recording.input, INPUT.to_string())]);
-        let used_names = std::iter::once(&INPUT).chain(outputs).map(|name| name.to_string()).collect();
-        Graph { names, used_names, ..Graph::default() }
+        let used_names = [INPUT, IDS].iter().chain(outputs).map(|name| name.to_string()).collect();
+        Graph { names, used_names, input: INPUT, ..Graph::default() }
+    }
+
+    /// Makes the input token ids of texts, int64 (batch, tokens), of any number of tokens: they are cut or padded to the `length` of the
+    /// recording.
+    pub fn take_ids(&mut self, recording: &Recording, length: i64) {
+        self.input = IDS;
+        let [zero, one, end] = [0, 1, length].map(|number| self.ints(&[number]));
+        let cut = self.node("Slice", &[IDS, &zero, &end, &one], &[]);
+        let ends = [("start", Attribute::Int(1)), ("end", Attribute::Int(2))];
+        let own = self.node("Shape", &[&cut], &ends);
+        let missing = self.node("Sub", &[&end, &own], &[]);
+        let before = self.ints(&[0, 0, 0]);
+        let pads = self.node("Concat", &[&before, &missing], &[("axis", Attribute::Int(0))]);
+        let padding = self.number(0., Kind::Int64);
+        let padded = self.node("Pad", &[&cut, &pads, &padding], &[]);
+        let to = data_type(Kind::Float).expect("ONNX has float32");
+        let values = self.node("Cast", &[&padded], &[("to", Attribute::Int(to))]);
+        self.define(recording.input, values);
     }
 
     /// Sets the layer of the following nodes, which prefixes their names.
@@ -102,6 +126,13 @@ impl Graph {
             (None, Some(example)) => {
                 let example = self.initializer("constant", example);
                 self.expand(&example, &info.shape)
+            }
+            (None, None) if info.step.is_some() => {
+                let (size, step) = (self.shape(&info.shape), info.step.unwrap_or(1));
+                let count = self.node("Squeeze", &[&size], &[]);
+                let [start, delta] = [0, step].map(|number| self.number(number as f64, Kind::Int64));
+                let limit = self.node("Mul", &[&count, &delta], &[]);
+                self.node("Range", &[&start, &limit, &delta], &[])
             }
             (None, None) => {
                 let operation = self.unknown.get(&value).map_or("an operation", String::as_str);
@@ -195,6 +226,11 @@ impl Graph {
         self.node("Transpose", &[x], &[("perm", Attribute::Ints(order.to_vec()))])
     }
 
+    /// Adds a size as an int64 vector of length 1.
+    pub fn size(&mut self, dim: Dim) -> String {
+        self.shape(&[dim])
+    }
+
     /// Adds a shape as an int64 vector.
     fn shape(&mut self, shape: &[Dim]) -> String {
         let parts: Vec<_> = shape
@@ -218,7 +254,7 @@ impl Graph {
             return batch.clone();
         }
         let ends = [("start", Attribute::Int(0)), ("end", Attribute::Int(1))];
-        let batch = self.node("Shape", &[INPUT], &ends);
+        let batch = self.node("Shape", &[self.input], &ends);
         self.batch = Some(batch.clone());
         batch
     }
@@ -290,6 +326,14 @@ fn tensor(name: &str, value: &Tensor) -> Result<Message> {
     })?;
     let tensor = Message::new().ints(1, &value.size()).int(2, data_type).text(8, name);
     Ok(tensor.bytes(9, &bytes_of(value)?))
+}
+
+/// Encodes the `ValueInfoProto` of token ids.
+pub(crate) fn ids_info() -> Message {
+    let sizes = [BATCH, TOKENS].map(|name| Message::new().text(2, name));
+    let data_type = data_type(Kind::Int64).expect("ONNX has int64");
+    let tensor = Message::new().int(1, data_type).message(2, &Message::new().messages(1, sizes));
+    Message::new().text(1, IDS).message(2, &Message::new().message(1, &tensor))
 }
 
 /// Encodes a `ValueInfoProto`: the name, dtype and shape of a value.

@@ -13,19 +13,19 @@ use std::path::Path;
 use tch::Kind;
 
 use self::call::Call;
-use self::graph::{Graph, INPUT, value_info};
+use self::graph::{Graph, INPUT, ids_info, value_info};
 use super::{ExportFormat, ExportedModel, Variants, Verification};
-use crate::data::atomic;
+use crate::data::{TableLayout, atomic};
 use crate::error::{Error, Result, catch_panics};
 use crate::export::proto::Message;
-use crate::export::recording::{Dim, Recording, Step, described};
+use crate::export::recording::{Dim, Recording, Step, Value, described};
 use crate::model::Outputs;
 use crate::model::onnx::OnnxFile;
 
 /// The format.
 pub const FORMAT: ExportFormat = ExportFormat {
     name: "onnx",
-    summary: "a graph with preprocessing, for onnxruntime: float32 `input` (batch, …) to `logits`, or to `values` of a number",
+    summary: "a graph with preprocessing, for onnxruntime: float32 `input` (batch, …), or int64 `ids` of texts, to `logits`, or to `values` of a number",
     extension: "onnx",
     variants: Variants::None,
     write,
@@ -57,6 +57,11 @@ fn model(exported: &ExportedModel) -> Result<Vec<u8>> {
     let outputs = exported.metadata.as_ref().map(|metadata| metadata.outputs.clone()).unwrap_or_default();
     let names = output_names(&outputs);
     let mut graph = Graph::new(&recording, names);
+    let layout = exported.metadata.as_ref().and_then(|metadata| metadata.input.table.as_ref());
+    let is_text = layout.is_some_and(TableLayout::is_text);
+    if is_text {
+        graph.take_ids(&recording, exported.input.features());
+    }
     for step in &recording.steps {
         translate(&recording, step, &mut graph)?;
     }
@@ -72,7 +77,8 @@ fn model(exported: &ExportedModel) -> Result<Vec<u8>> {
     let outputs: Vec<_> = names.iter().zip(values).map(described).collect::<Result<_>>()?;
     let shape: Vec<_> =
         std::iter::once(Dim::Batch(1)).chain(exported.input.0.iter().map(|size| Dim::Fixed(*size))).collect();
-    let graph = graph.finish(&value_info(INPUT, Kind::Float, &shape)?, &outputs)?;
+    let input = if is_text { ids_info() } else { value_info(INPUT, Kind::Float, &shape)? };
+    let graph = graph.finish(&input, &outputs)?;
     let model = Message::new().int(1, IR_VERSION).text(2, "cresset").text(3, env!("CARGO_PKG_VERSION"));
     let model = model.message(7, &graph).message(8, &Message::new().text(1, "").int(2, OPSET));
     let notes = exported.notes();
@@ -105,9 +111,10 @@ fn output_names(outputs: &Outputs) -> &'static [&'static str] {
     }
 }
 
-/// Adds the nodes of a step, unless all its outputs are constant. An unknown operation is an error only if its output is used.
+/// Adds the nodes of a step, unless all its outputs are known. An unknown operation is an error only if its output is used.
 fn translate(recording: &Recording, step: &Step, graph: &mut Graph) -> Result<()> {
-    if step.outputs.iter().all(|value| recording.values[*value].constant.is_some()) {
+    let is_known = |value: &Value| value.constant.is_some() || value.step.is_some();
+    if step.outputs.iter().all(|value| is_known(&recording.values[*value])) {
         return Ok(());
     }
     match operator::translation(&step.kind) {

@@ -174,7 +174,7 @@ impl Recurrent {
         }
     }
 
-    /// The class with the method `packed`, the equivalent of [`Recurrent::packed`].
+    /// The class with the method `packed`, the equivalent of [`Recurrent::packed`], which is also given the number of sequences.
     pub(super) fn packed_class(&self) -> Class {
         let Recurrent { cell, hidden, layers, dropout, .. } = self;
         let weights: Vec<_> = self.weights.iter().map(|(name, _)| format!("self.{name}")).collect();
@@ -183,8 +183,8 @@ impl Recurrent {
             RecurrentCell::Gru => ("_0, _1 = torch.gru", "state"),
         };
         let method = format!(
-            r#"  def packed(self: {{class}}, x: Tensor, sizes: Tensor) -> Tensor:
-    state = torch.zeros([{states}, int(torch.select(sizes, 0, 0)), {hidden}], dtype=ops.prim.dtype(x), device=ops.prim.device(x))
+            r#"  def packed(self: {{class}}, x: Tensor, sizes: Tensor, sequences: int) -> Tensor:
+    state = torch.zeros([{states}, sequences, {hidden}], dtype=ops.prim.dtype(x), device=ops.prim.device(x))
     {call}(x, sizes, {state}, [{weights}], True, {layers}, {dropout:?}, self.training, True)
     return _0
 "#,

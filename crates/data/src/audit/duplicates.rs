@@ -38,11 +38,13 @@ pub fn hashes(dataset: &Dataset) -> Vec<Option<Vec<u8>>> {
 
 /// How the examples of a group are similar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Relation {
+pub(super) enum Relation {
     /// Identical bytes.
     Same,
     /// Similar images.
     Similar,
+    /// Texts with the same phrases.
+    SimilarText,
 }
 
 /// The finding for a group.
@@ -97,6 +99,28 @@ const SIMILAR: [Problem; 3] = [
     },
 ];
 
+/// Findings for similar texts, in the same order.
+const SIMILAR_TEXTS: [Problem; 3] = [
+    Problem {
+        check: "similar-with-two-labels",
+        severity: Severity::Warning,
+        description: "group(s) of nearly the same text with different labels",
+        advice: "inspect them: a label may be wrong",
+    },
+    Problem {
+        check: "near-duplicates-across-splits",
+        severity: Severity::Fault,
+        description: "group(s) of nearly the same text in several subsets, which leaks test data",
+        advice: "inspect them, and remove those of the training set",
+    },
+    Problem {
+        check: "near-duplicates",
+        severity: Severity::Warning,
+        description: "group(s) of nearly the same text",
+        advice: "inspect them, and keep one of each group: a random split puts the same text into training and validation set",
+    },
+];
+
 /// The finding for the same or similar inputs with different values of a quantity.
 const VALUES: Problem = Problem {
     check: "same-input-two-values",
@@ -119,7 +143,6 @@ const MAX_DISTANCE: f64 = 0.12;
 pub fn near(audited: &AuditedData) -> Vec<Finding> {
     let mut buckets: HashMap<(u32, u64), Vec<usize>> = HashMap::new();
     let mut group_of: Vec<usize> = (0..audited.image_stats.len()).collect();
-    let mut is_near = vec![false; audited.image_stats.len()];
     for (index, stats) in audited.readable() {
         // Blank images are all similar and reported by another check; very small ones have too little detail.
         if stats.deviation < 2. || stats.width.min(stats.height) < MIN_SIDE {
@@ -140,20 +163,24 @@ pub fn near(audited: &AuditedData) -> Vec<Finding> {
                 }
                 let (a, b) = (root(&group_of, *other), root(&group_of, index));
                 group_of[a.max(b)] = a.min(b);
-                (is_near[index], is_near[*other]) = (true, true);
             }
             bucket.push(index);
         }
     }
-    let mut groups: HashMap<usize, Vec<usize>> = HashMap::new();
-    for index in (0..group_of.len()).filter(|index| is_near[*index]) {
-        groups.entry(root(&group_of, index)).or_default().push(index);
-    }
-    let groups = groups.into_values().filter(|group| group.len() > 1).collect();
-    findings(audited, groups, Relation::Similar)
+    findings(audited, grouped(&group_of), Relation::Similar)
 }
 
-fn root(group_of: &[usize], mut index: usize) -> usize {
+/// The groups of several examples: those with the same root.
+pub(super) fn grouped(group_of: &[usize]) -> Vec<Vec<usize>> {
+    let mut groups: HashMap<usize, Vec<usize>> = HashMap::new();
+    for index in 0..group_of.len() {
+        groups.entry(root(group_of, index)).or_default().push(index);
+    }
+    groups.into_values().filter(|group| group.len() > 1).collect()
+}
+
+/// The first example of the group of an example.
+pub(super) fn root(group_of: &[usize], mut index: usize) -> usize {
     while group_of[index] != index {
         index = group_of[index];
     }
@@ -161,12 +188,17 @@ fn root(group_of: &[usize], mut index: usize) -> usize {
 }
 
 /// Findings on groups of similar examples.
-fn findings(audited: &AuditedData, mut groups: Vec<Vec<usize>>, relation: Relation) -> Vec<Finding> {
+pub(super) fn findings(
+    audited: &AuditedData,
+    mut groups: Vec<Vec<usize>>,
+    relation: Relation,
+) -> Vec<Finding> {
     groups.iter_mut().for_each(|group| group.sort_unstable());
     groups.sort();
     let (relation_text, mut problems) = match relation {
         Relation::Same => ("same as", SAME),
         Relation::Similar => ("similar to", SIMILAR),
+        Relation::SimilarText => ("nearly the same text as", SIMILAR_TEXTS),
     };
     let dataset = audited.dataset;
     let is_quantity = dataset.task() == TaskKind::Regression;

@@ -23,6 +23,7 @@ use crate::format::{self, csv};
 use crate::{Dataset, LabelPair, TaskKind, ValueSummary, read};
 use image_stats::ImageStatistics;
 pub use report::{to_list, to_text};
+pub use texts::{Distribution, LeakingPhrase, TextLengths};
 
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -87,6 +88,9 @@ pub struct Audit {
     /// The quantity; none for other tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Quantity>,
+    /// The lengths of texts; none for other data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub texts: Option<TextLengths>,
     /// The findings, most severe first.
     pub findings: Vec<Finding>,
 }
@@ -117,6 +121,8 @@ struct AuditedData<'a> {
     hashes: &'a [Option<Vec<u8>>],
     /// The columns of a table by name; empty for images.
     columns: &'a [(String, Vec<f32>)],
+    /// The phrases of texts that alone predict a class.
+    phrases: &'a [LeakingPhrase],
 }
 
 /// The size of the largest of `count` groups.
@@ -148,6 +154,10 @@ const CHECKS: &[Check] = &[
     outliers::nearly_empty,
     outliers::sizes,
     texts::empty,
+    texts::near,
+    texts::leaking,
+    texts::encodings,
+    texts::control,
 ];
 
 /// The cheap checks.
@@ -158,7 +168,7 @@ const CHEAP_CHECKS: &[Check] =
 /// `threads` threads.
 pub fn quick(dataset: &Dataset, threads: usize) -> Vec<String> {
     // Without a copy of the columns, which may be large.
-    let audited = AuditedData { dataset, image_stats: &[], hashes: &[], columns: &[] };
+    let audited = AuditedData { dataset, image_stats: &[], hashes: &[], columns: &[], phrases: &[] };
     let findings = CHEAP_CHECKS.iter().flat_map(|check| check(&audited)).map(|finding| finding.summary);
     let identical = image_stats::mostly_identical(dataset, threads);
     findings
@@ -180,8 +190,14 @@ pub fn audit(source: &str, options: &DataOptions, threads: usize) -> Result<(Aud
     };
     let image_stats = image_stats::of(&dataset, threads);
     let (hashes, columns) = (duplicates::hashes(&dataset), columns::of(&dataset));
-    let audited =
-        AuditedData { dataset: &dataset, image_stats: &image_stats, hashes: &hashes, columns: &columns };
+    let phrases = texts::phrases(&dataset);
+    let audited = AuditedData {
+        dataset: &dataset,
+        image_stats: &image_stats,
+        hashes: &hashes,
+        columns: &columns,
+        phrases: &phrases,
+    };
     findings.extend(CHECKS.iter().flat_map(|check| check(&audited)));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let counts = dataset.label_counts();
@@ -193,6 +209,7 @@ pub fn audit(source: &str, options: &DataOptions, threads: usize) -> Result<(Aud
         label_set_sizes: dataset.label_set_sizes(),
         label_pairs: dataset.label_pairs(),
         quantity: quantity(&dataset),
+        texts: TextLengths::of(&dataset, phrases),
         findings,
     };
     Ok((audit, dataset))

@@ -71,6 +71,9 @@ pub fn to_text(audit: &Audit) -> String {
         writeln!(text, "  most frequent pairs: {}", pairs.join(", "))
             .expect("writing to a string does not fail");
     }
+    for line in audit.texts.iter().flat_map(|texts| texts.lines()) {
+        writeln!(text, "  {line}").expect("writing to a string does not fail");
+    }
     if audit.findings.is_empty() {
         text += "\nno problems found\n";
     }

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use super::options::DataOptions;
 use super::trained_vocabulary::TrainedVocabulary;
-#[cfg(not(feature = "tokenizers"))]
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::texts::TextIds;
 #[cfg(feature = "tokenizers")]
 use crate::tokenizer::Tokenizer;
@@ -16,10 +14,18 @@ use crate::{Dataset, InputShape, Inputs};
 /// The token ids of texts, as the options say.
 ///
 /// # Errors
-/// A tokenizer that cannot be read, or cannot encode one of the texts.
+/// A tokenizer that cannot be read, or cannot encode one of the texts, and texts without words.
 pub(crate) fn tokenize(texts: &[String], options: &DataOptions) -> Result<TextIds> {
     let (tokenization, most) = tokenization(options)?;
-    TextIds::new(texts, tokenization, most)
+    let ids = TextIds::new(texts, tokenization, most)?;
+    if ids.tokenization.is_hashed() && ids.of_text.iter().all(Vec::is_empty) {
+        let problem = format!(
+            "none of the {} different texts has a word, so there is nothing to learn from; select another column with --text",
+            texts.len()
+        );
+        return Err(Error::Usage(problem));
+    }
+    Ok(ids)
 }
 
 /// How the options tokenize texts, and the maximum number of tokens: [`MAX_LENGTH`] unless it is given, or that of the tokenizer.

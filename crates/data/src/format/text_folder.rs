@@ -102,7 +102,10 @@ fn read(path: &Path, tokenize: impl Fn(&[String]) -> Result<TextIds>) -> Result<
         tracing::warn!("{}: {note}", Location::from(path));
     }
     let portions = (portions.len() == read.texts.len()).then_some(portions);
-    let ids = tokenize(&read.texts)?;
+    let ids = tokenize(&read.texts).map_err(|error| match error {
+        Error::Usage(problem) => Error::data(path, problem),
+        other => other,
+    })?;
     Ok(Dataset { portions, ..read.into_dataset(path, &ids) })
 }
 

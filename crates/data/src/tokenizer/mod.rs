@@ -143,7 +143,21 @@ impl Tokenizer {
     }
 
     fn encoding(&self, text: &str, special_tokens: bool) -> Result<Encoding> {
-        self.inner.encode_fast(text, special_tokens).map_err(|reason| cannot_encode(text, reason))
+        let used = match self.splits_at_white_space() {
+            true => beginning(text, self.max_length),
+            false => text,
+        };
+        self.inner.encode_fast(used, special_tokens).map_err(|reason| cannot_encode(text, reason))
+    }
+
+    /// Whether no token reaches from one word into the next, so that the words after the maximum number of tokens have no effect.
+    fn splits_at_white_space(&self) -> bool {
+        use tokenizers::pre_tokenizers::PreTokenizerWrapper as Wrapper;
+        match self.inner.get_pre_tokenizer() {
+            Some(Wrapper::BertPreTokenizer(_) | Wrapper::WhitespaceSplit(_)) => true,
+            Some(Wrapper::ByteLevel(level)) => level.use_regex,
+            _ => false,
+        }
     }
 
     /// The number of ids: the rows of an embedding for them. All ids are smaller.
@@ -177,6 +191,18 @@ impl Tokenizer {
         self.inner
             .to_string(false)
             .map_err(|reason| Error::Usage(format!("the tokenizer cannot be serialized: {reason}")))
+    }
+}
+
+/// The beginning of a text with more than `most` words that have a token each, at least. A text of megabytes is not tokenized as a whole.
+fn beginning(text: &str, most: usize) -> &str {
+    if text.len() <= most {
+        return text;
+    }
+    let has_token = |word: &&str| word.bytes().any(|byte| byte.is_ascii_alphanumeric());
+    match text.split_ascii_whitespace().filter(has_token).nth(most) {
+        Some(word) => &text[..word.as_ptr() as usize - text.as_ptr() as usize + word.len()],
+        None => text,
     }
 }
 

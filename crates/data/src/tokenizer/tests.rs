@@ -163,3 +163,16 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// The words that are left out have no effect.
+    #[test]
+    fn only_the_beginning_of_a_long_text_is_tokenized(text in "([a-z]{1,3}|é|[!.,]|\u{200b}|[ \n]){0,60}", most in 6usize..14) {
+        for kind in [TrainedKind::WordPiece, TrainedKind::ByteLevelBpe] {
+            let tokenizer = trained(kind).with_max_length(most).unwrap();
+            prop_assert!(tokenizer.splits_at_white_space());
+            let whole = tokenizer.inner.encode_fast(&*text, true).unwrap();
+            prop_assert_eq!(whole.get_ids(), &tokenizer.encode(&text).unwrap()[..]);
+        }
+    }
+}

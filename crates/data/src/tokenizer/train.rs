@@ -28,6 +28,10 @@ const SMALLEST: usize = 300;
 /// The maximum number of different characters in a WordPiece vocabulary, as BERT's tools set it.
 const ALPHABET: usize = 1000;
 
+/// The maximum number of characters of a word to learn from. WordPiece has no pieces of longer ones, and a word of megabytes, such as an
+/// encoded file, would take hours.
+const LONGEST_WORD: usize = 100;
+
 /// The start of the tokens within words.
 const PREFIX: &str = "##";
 
@@ -127,7 +131,8 @@ fn words<S: AsRef<str> + Sync>(
                 normalizer.map_or(Ok(()), |normalizer| normalizer.normalize(&mut normalized))?;
                 let mut split = PreTokenizedString::from(normalized);
                 pre_tokenizer.pre_tokenize(&mut split)?;
-                for (word, ..) in split.get_splits(OffsetReferential::Normalized, OffsetType::None) {
+                let splits = split.get_splits(OffsetReferential::Normalized, OffsetType::None);
+                for (word, ..) in splits.into_iter().filter(|(word, ..)| is_learned(word)) {
                     match counts.get_mut(word) {
                         Some(count) => *count += 1,
                         None => _ = counts.insert(word.to_string(), 1),
@@ -153,6 +158,10 @@ fn words<S: AsRef<str> + Sync>(
         return Err(Error::Usage("the texts have no word to train a vocabulary on".to_string()));
     }
     Ok(words)
+}
+
+fn is_learned(word: &str) -> bool {
+    word.len() <= LONGEST_WORD || word.chars().nth(LONGEST_WORD).is_none()
 }
 
 /// The most frequent characters, at most `ALPHABET`.

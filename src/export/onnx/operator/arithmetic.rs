@@ -12,8 +12,9 @@ pub(crate) const OPERATORS: &[Operator] = &[
     ("aten::add", One(add)),
     ("aten::sub", One(sub)),
     ("aten::rsub", One(rsub)),
-    ("aten::mul", One(|call| binary(call, "Mul"))),
+    ("aten::mul", One(mul)),
     ("aten::div", One(div)),
+    ("aten::remainder", One(remainder)),
     ("aten::pow", One(pow)),
     ("aten::maximum", One(|call| binary(call, "Max"))),
     ("aten::minimum", One(|call| binary(call, "Min"))),
@@ -37,6 +38,8 @@ pub(crate) const OPERATORS: &[Operator] = &[
     ("aten::isnan", Unary("IsNaN")),
     ("aten::logical_not", Unary("Not")),
     ("aten::where", One(select)),
+    ("aten::masked_fill", One(masked_fill)),
+    ("aten::full_like", One(full_like)),
     ("aten::to", One(convert)),
     ("aten::type_as", One(convert)),
     ("aten::float", One(convert)),
@@ -58,6 +61,12 @@ fn operands(call: &mut Call) -> Result<(String, String)> {
         kind => kind,
     };
     Ok((call.operand("self", kind)?, call.operand("other", kind)?))
+}
+
+/// The product; of booleans, their conjunction.
+fn mul(call: &mut Call) -> Result<String> {
+    let operator = if call.output(0).kind == Kind::Bool { "And" } else { "Mul" };
+    binary(call, operator)
 }
 
 fn add(call: &mut Call) -> Result<String> {
@@ -101,6 +110,18 @@ fn div(call: &mut Call) -> Result<String> {
     }
 }
 
+/// The remainder with the sign of the divisor, as in Python.
+fn remainder(call: &mut Call) -> Result<String> {
+    let (a, b) = operands(call)?;
+    if !matches!(call.output(0).kind, Kind::Float | Kind::Double | Kind::Half) {
+        return Ok(call.node("Mod", &[&a, &b], &[]));
+    }
+    let quotient = call.node("Div", &[&a, &b], &[]);
+    let quotient = call.node("Floor", &[&quotient], &[]);
+    let multiple = call.node("Mul", &[&quotient, &b], &[]);
+    Ok(call.node("Sub", &[&a, &multiple], &[]))
+}
+
 fn pow(call: &mut Call) -> Result<String> {
     let kind = call.output(0).kind;
     let (base, exponent) = (call.operand("self", kind)?, call.operand("exponent", kind)?);
@@ -118,6 +139,19 @@ fn select(call: &mut Call) -> Result<String> {
     let condition = call.operand("condition", Kind::Bool)?;
     let (x, other) = (call.operand("self", kind)?, call.operand("other", kind)?);
     Ok(call.node("Where", &[&condition, &x, &other], &[]))
+}
+
+fn masked_fill(call: &mut Call) -> Result<String> {
+    let kind = call.output(0).kind;
+    let (x, mask, value) =
+        (call.operand("self", kind)?, call.operand("mask", Kind::Bool)?, call.operand("value", kind)?);
+    Ok(call.node("Where", &[&mask, &value, &x], &[]))
+}
+
+fn full_like(call: &mut Call) -> Result<String> {
+    let (value, kind) = (call.number("fill_value")?, call.output(0).kind);
+    let value = call.graph.number(value, kind);
+    Ok(call.graph.expand(&value, &call.output(0).shape))
 }
 
 /// Casts to the dtype of the output. Memory formats do not exist in ONNX.

@@ -1,6 +1,6 @@
 //! Recurrent layers.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::Operator;
 use super::Translation::Many;
@@ -10,7 +10,29 @@ use crate::export::onnx::graph::Attribute::{Int, Text};
 use crate::export::recording::Value;
 
 /// The operations of this group.
-pub(crate) const OPERATORS: &[Operator] = &[("aten::lstm", Many(lstm)), ("aten::gru", Many(gru))];
+pub(crate) const OPERATORS: &[Operator] = &[
+    ("aten::lstm", Many(lstm)),
+    ("aten::gru", Many(gru)),
+    ("aten::_pack_padded_sequence", Many(pack)),
+    ("aten::_pad_packed_sequence", Many(unpack)),
+];
+
+/// Packed sequences stay as they are, (length, N, values), beside their lengths, which ONNX's operators take.
+fn pack(call: &mut Call) -> Result<Vec<String>> {
+    let (x, lengths) = (call.tensor("input")?, call.tensor("lengths")?);
+    let x = if call.flag("batch_first")? { call.graph.transpose(&x, &[1, 0, 2]) } else { x };
+    Ok(vec![x, call.cast(&lengths, Kind::Int)?])
+}
+
+/// ONNX's operators return zeros after the end of a sequence.
+fn unpack(call: &mut Call) -> Result<Vec<String>> {
+    if call.number("padding_value")? != 0. {
+        return Err(call.unsupported("its padding is not zero"));
+    }
+    let (x, lengths) = (call.tensor("data")?, call.tensor("batch_sizes")?);
+    let x = if call.flag("batch_first")? { call.graph.transpose(&x, &[1, 0, 2]) } else { x };
+    Ok(vec![x, call.cast(&lengths, Kind::Int64)?])
+}
 
 /// The differences between LSTM and GRU cells.
 struct RecurrentCell {
@@ -43,10 +65,12 @@ fn gru(call: &mut Call) -> Result<Vec<String>> {
 impl RecurrentCell {
     /// Adds all layers. Returns the output sequence of the last layer and the final states of all layers.
     fn stack(&self, call: &mut Call, states: &[&Value], state_names: &[String]) -> Result<Vec<String>> {
-        let (layers, is_batch_first) = (call.int("num_layers")?, call.flag("batch_first")?);
+        let (layers, is_packed) = (call.int("num_layers")?, call.is_tensor("batch_sizes"));
+        let is_batch_first = !is_packed && call.flag("batch_first")?;
+        let lengths = if is_packed { call.tensor("batch_sizes")? } else { String::new() };
         let directions = 1 + i64::from(call.flag("bidirectional")?);
         let weights = self.weights(call, layers * directions)?;
-        let mut x = call.tensor("input")?;
+        let mut x = call.tensor(if is_packed { "data" } else { "input" })?;
         if is_batch_first {
             x = call.graph.transpose(&x, &[1, 0, 2]);
         }
@@ -59,7 +83,7 @@ impl RecurrentCell {
             } else {
                 state_names.iter().map(|state| rows(call, state, layer * directions, directions)).collect()
             };
-            let (output, ends) = self.layer(call, &x, &weights[range], &initial)?;
+            let (output, ends) = self.layer(call, (&x, &lengths), &weights[range], &initial)?;
             final_states.iter_mut().zip(ends).for_each(|(all, end)| all.push(end));
             x = output;
         }
@@ -74,11 +98,12 @@ impl RecurrentCell {
         Ok(outputs)
     }
 
-    /// Adds one layer with all its directions: (length, N, inputs) to (length, N, directions · hidden), and the final states.
+    /// Adds one layer with all its directions: (length, N, inputs) to (length, N, directions · hidden), and the final states. The
+    /// name of the lengths of the sequences is empty if all have the same.
     fn layer(
         &self,
         call: &mut Call,
-        x: &str,
+        (x, lengths): (&str, &str),
         weights: &[[Tensor; 3]],
         initial: &[String],
     ) -> Result<(String, Vec<String>)> {
@@ -95,7 +120,7 @@ impl RecurrentCell {
         let mut attributes = vec![("hidden_size", Int(hidden)), ("direction", Text(direction.to_string()))];
         attributes.extend(self.attributes.iter().map(|(name, value)| (*name, Int(*value))));
         let (input, state, bias) = (input?, state?, bias?);
-        let mut inputs = vec![x, &input, &state, &bias, ""];
+        let mut inputs = vec![x, &input, &state, &bias, lengths];
         inputs.extend(initial.iter().map(String::as_str));
         let mut outputs = call.graph.nodes(self.operator, &inputs, &attributes, 1 + self.states);
         // (length, directions, N, hidden)

@@ -68,7 +68,7 @@ impl Layer for TextRecurrent {
             "  def forward(self: {{class}}, x: Tensor) -> Tensor:\n    vectors0, mask = (self.embedding).forward(x)\n    \
              lengths, order = torch.sort(torch.clamp_min(torch.sum(mask, [1]).to(4), 1), 0, True)\n    \
              packed, sizes = torch._pack_padded_sequence(torch.index_select(vectors0, 0, order), lengths.cpu(), True)\n    \
-             outputs = (self.rnn).packed(packed, sizes)\n    \
+             outputs = (self.rnn).packed(packed, sizes, torch.size(mask, 0))\n    \
              padded, _0 = torch._pad_packed_sequence(outputs, sizes, True, 0.0, torch.size(mask, 1))\n    \
              vectors = torch.index_select(padded, 0, torch.argsort(order, 0, False))\n    return {MASKED_MEAN}\n"
         );

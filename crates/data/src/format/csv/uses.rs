@@ -64,7 +64,10 @@ impl Uses {
             for (index, found) in uses.iter_mut().enumerate() {
                 let texts = &parsed.categories[index].texts;
                 if let Use::Input(ColumnKind::Text { .. }, _) = found {
-                    let of_column = text_column::tokenize(texts, options)?;
+                    let position = layout.inputs[index].position;
+                    let of_column = text_column::tokenize(texts, options).map_err(|error| {
+                        located(error, Location::from(path).column(layout.shown(position)))
+                    })?;
                     *found = Use::Input(of_column.kind(), Notation::Plain);
                     ids.push(of_column);
                 }
@@ -167,6 +170,14 @@ impl Uses {
         };
         let choices: Vec<_> = left_out.iter().take(SHOWN).map(|(column, _)| layout.choice(*column)).collect();
         Some(format!("left out {}{more}; use them with --keep {}", shown.join(", "), choices.join(",")))
+    }
+}
+
+/// An error about the texts of a column, with its location.
+fn located(error: Error, column: Location) -> Error {
+    match error {
+        Error::Usage(problem) => Error::data(column, problem),
+        other => other,
     }
 }
 

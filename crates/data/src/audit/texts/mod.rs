@@ -1,7 +1,26 @@
 //! Checks of texts.
 
+mod characters;
+mod lengths;
+mod near;
+mod phrases;
+#[cfg(test)]
+mod tests;
+
 use super::{AuditedData, Finding, Severity};
 use crate::Inputs;
+use crate::texts::Texts;
+
+pub use characters::{control, encodings};
+pub use lengths::{Distribution, TextLengths};
+pub use near::near;
+pub(super) use phrases::phrases;
+pub use phrases::{LeakingPhrase, leaking};
+
+/// The texts of the data, if its examples are texts.
+fn texts<'a>(audited: &'a AuditedData) -> Option<&'a Texts> {
+    audited.dataset.texts.as_ref().filter(|_| audited.dataset.is_text())
+}
 
 /// Texts without a token, which a model cannot tell apart.
 pub fn empty(audited: &AuditedData) -> Vec<Finding> {
