@@ -17,6 +17,7 @@ use super::problem::Problem;
 use cresset::data::column::folded;
 use cresset::data::format::csv::InputRow;
 use cresset::data::image::{Header, MAX_PIXELS};
+use cresset::data::text;
 use cresset::error::{nearest, quoted};
 use cresset::predict::{Cell, InputSpec};
 
@@ -80,6 +81,25 @@ pub(super) fn read(
                 _ => Err(Problem::unprocessable("the body must have either `inputs` or `image`")),
             }
         }
+    }
+}
+
+/// The text in a body, if it is the only input and the model takes one text; none if the body cannot be read.
+pub(super) fn only_text(spec: &InputSpec, headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    if !spec.takes_texts() {
+        return None;
+    }
+    match kind(headers).ok()? {
+        Kind::Text => Some(text::of_file(body).0),
+        Kind::Json => {
+            let body: Body = json(body).ok()?;
+            let [row] = &body.inputs?[..] else { return None };
+            match row.cells(spec).ok()?.as_ref() {
+                [Cell::Text(text)] => Some(text.clone()),
+                _ => None,
+            }
+        }
+        _ => None,
     }
 }
 
@@ -221,10 +241,15 @@ fn kind(headers: &HeaderMap) -> Result<Kind> {
 impl Row {
     /// Converts the row to raw values.
     pub fn values(&self, spec: &Arc<InputSpec>) -> std::result::Result<InputRow, String> {
-        match self {
-            Row::Cells(cells) => spec.row(cells),
-            Row::Named(named) => spec.row(&in_order(named, &spec.names(), spec.label())?),
-        }
+        spec.row(&self.cells(spec)?)
+    }
+
+    /// The cells in column order.
+    fn cells(&self, spec: &InputSpec) -> std::result::Result<Cow<'_, [Cell]>, String> {
+        Ok(match self {
+            Row::Cells(cells) => Cow::Borrowed(cells),
+            Row::Named(named) => Cow::Owned(in_order(named, &spec.names(), spec.label())?),
+        })
     }
 }
 

@@ -232,6 +232,24 @@ fn explanation(metadata: &Metadata, sha256: &Value) -> Value {
         );
         explanation["properties"]["base"] = json!({ "type": "number", "description": description });
     }
+    if metadata.input.table.as_ref().is_some_and(|table| table.only_text().is_some()) {
+        let place = json!({ "type": "integer", "minimum": 0 });
+        let word = object(&[
+            ("word", json!({ "type": "string" })),
+            ("start", place.clone()),
+            ("end", place),
+            ("value", json!({ "type": "number" })),
+        ]);
+        let description = "The words of the text with their first byte and the one after the last, in UTF-8";
+        let text = "The text that the model reads: of a raw mail, its subject and body";
+        explanation["properties"]["text"] = json!({ "type": "string", "description": text });
+        explanation["properties"]["words"] =
+            json!({ "type": "array", "items": word, "description": description });
+        let description = format!(
+            "The {of} if the vectors of all words are zero; null if the method does not compare with it"
+        );
+        explanation["properties"]["base"] = json!({ "type": ["number", "null"], "description": description });
+    }
     explanation
 }
 
