@@ -18,6 +18,7 @@
 mod access;
 mod drift;
 mod drift_file;
+mod form;
 mod inputs;
 mod metrics;
 mod models;
@@ -27,8 +28,10 @@ mod page;
 mod problem;
 mod queue;
 mod rate;
+mod recent;
 mod reply;
 mod routes;
+mod row;
 #[cfg(feature = "otel")]
 mod telemetry;
 #[cfg(not(feature = "otel"))]
@@ -61,6 +64,7 @@ use metrics::Metrics;
 use models::Models;
 pub use options::Options;
 use rate::Rate;
+use recent::Recent;
 use routes::{App, Client};
 use worker::WorkerOptions;
 
@@ -139,6 +143,7 @@ impl Server {
             access,
             rate: options.most_requests().map(Rate::new),
             corrections,
+            recent: Recent::default(),
             limits: Limits { rows: options.max_rows as usize, pixels: options.max_pixels.into() },
             most_bytes: options.max_body as usize,
             time: options.time(),

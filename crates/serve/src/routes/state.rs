@@ -10,6 +10,7 @@ use crate::inputs::Limits;
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::rate::Rate;
+use crate::recent::Recent;
 use crate::telemetry::Telemetry;
 use cresset::feedback;
 
@@ -20,6 +21,8 @@ pub(crate) struct App {
     pub access: Access,
     pub rate: Option<Rate>,
     pub corrections: Arc<feedback::FeedbackWriter>,
+    /// The latest predictions, for corrections.
+    pub recent: Recent,
     /// None if it is off.
     pub telemetry: Option<Telemetry>,
     pub limits: Limits,
