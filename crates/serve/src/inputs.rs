@@ -257,3 +257,19 @@ fn kind(headers: &HeaderMap) -> Result<Kind> {
         text => Err(unsupported(format!("unsupported Content-Type {}", quoted(text)))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_body_makes_the_reader_panic(body: Vec<u8>, text in "[\\[\\]{}\":,a-z0-9.eE-]{0,60}") {
+            let _ = json::<Body>(&body);
+            let _ = json::<Body>(text.as_bytes());
+            let _ = json::<Body>(format!("{{\"inputs\": {text}}}").as_bytes());
+            let _ = decode_base64(&text);
+        }
+    }
+}

@@ -172,7 +172,7 @@ impl<'a> Subject<'a> {
     fn in_batches(&self, inputs: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
         let is_row = self.shape().len() == 1 && !self.metadata().preprocessing.kind.is_tokens();
         let size = if is_row { (BATCH_VALUES / self.shape()[0]).clamp(BATCH_SIZE, 4096) } else { BATCH_SIZE };
-        let batches = inputs.split(size, 0);
+        let batches = inputs.to_device(self.classifier.device()).split(size, 0);
         Ok(Tensor::cat(&batches.iter().map(f).collect::<Result<Vec<_>>>()?, 0))
     }
 }

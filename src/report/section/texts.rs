@@ -41,7 +41,7 @@ pub fn section(report: &Report) -> Option<String> {
     let series = [Series { name: "", color: "--one", values: accuracy, band: Some((low, high)) }];
     Some(format!(
         "<p>Texts of the validation set in {} groups of similar length, with the 95 % interval of the accuracy.</p>\n<div \
-         class=\"plots\">{}</div>\n",
+         class=\"plots\" style=\"max-width:36rem\">{}</div>\n",
         places.len(),
         curves(&titles, &places, &series)
     ))
