@@ -16,6 +16,7 @@ const UNITS: [(&str, &[&str]); 2] = [
             "api/compiled_package",
             "api/conforming",
             "api/cutting",
+            "api/embedding",
             "api/freezing",
             "api/gradients",
             "api/graph",

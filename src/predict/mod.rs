@@ -11,6 +11,7 @@ mod output;
 mod prediction;
 mod sources;
 mod stream;
+mod text_reader;
 mod views;
 
 use std::path::{Path, PathBuf};
@@ -47,6 +48,7 @@ pub use prediction::{Prediction, Ranked, ranked};
 pub use sources::Sources;
 use sources::is_read_as_image;
 pub use stream::{Batching, ClassProbabilities, Classified, ClassifiedBatch, Scored, Stream};
+pub use text_reader::TextReader;
 pub use views::ViewOptions;
 use views::Views;
 

@@ -20,14 +20,15 @@ mod section;
 mod speed;
 #[cfg(feature = "tensorboard")]
 pub mod tensorboard;
+pub mod texts;
 
 use std::path::Path;
 
 use image::RgbImage;
 use tch::Device;
 
-use crate::data::Dataset;
 use crate::data::audit::{Audit, audit};
+use crate::data::{Dataset, Inputs};
 use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::drift::DriftReport;
 use crate::evaluate::{self, Evaluation};
@@ -81,6 +82,8 @@ pub struct Report {
     /// `None` if the dataset is too large to audit for a report.
     audit: Option<Audit>,
     speed: Speed,
+    /// The number of tokens of each text of the validation set; `None` for other data.
+    text_lengths: Option<Vec<usize>>,
     /// The columns of a table; `None` for images and texts.
     columns: Option<ColumnReport>,
     /// Served inputs and predictions against the training data.
@@ -120,6 +123,7 @@ impl Report {
                 sheet: sheet(&examples, &config)?,
                 audit: audit_if_small(&examples.dataset, &config)?,
                 speed: Speed::of(&classifier, &examples, &config, &rows)?,
+                text_lengths: text_lengths(&examples.dataset, &rows),
                 columns,
                 config,
                 metadata,
@@ -176,6 +180,14 @@ fn test(
     }
     let evaluation = classifier.evaluate(&*examples.raw(rows, config, classifier.device()))?;
     Ok(Some(figures(&evaluation, None, classifier.metadata())))
+}
+
+/// The number of tokens of each of these examples, if they are texts.
+fn text_lengths(dataset: &Dataset, rows: &[i64]) -> Option<Vec<usize>> {
+    let (Some(table), Inputs::Floats(values)) = (&dataset.table, &dataset.inputs) else { return None };
+    let width = table.is_text().then(|| table.features())?;
+    let ids = |row: &i64| &values[*row as usize * width..][..width];
+    Some(rows.iter().map(|row| ids(row).iter().filter(|id| **id > 0.).count()).collect())
 }
 
 /// A contact sheet of augmented training images.

@@ -1,7 +1,6 @@
 //! Text encoders, against the library transformers.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use cresset::data::column::FeatureGroup;
 use cresset::data::tokenizer::{TrainedKind, train};
@@ -14,7 +13,7 @@ use cresset::run;
 use tch::{Device, Kind, Tensor};
 
 use crate::python::python_with_transformers;
-use crate::support::{root, stderr, text};
+use crate::support::text;
 
 /// Texts, some with a second text.
 const TEXTS: [(&str, Option<&str>); 10] = [

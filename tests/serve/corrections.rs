@@ -6,6 +6,7 @@ use cresset::feedback::{self, CorrectedInput};
 use serde_json::{Value, json};
 
 use crate::fixtures::{digits, digits_run};
+use crate::support::http::{FORM, form};
 use crate::support::server::Server;
 use crate::support::{run, stderr, text};
 
@@ -150,4 +151,52 @@ fn digit_png() -> Vec<u8> {
         .write_to(&mut bytes, image::ImageFormat::Png)
         .unwrap();
     bytes.into_inner()
+}
+
+#[test]
+fn a_correction_names_a_prediction_by_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = digits_run(folder.path(), &["--epochs", "1"]);
+    let server = Server::start(&run, &[]);
+    let mut connection = server.connect();
+    let rows = connection.post("/v1/predict", &json!({ "inputs": digits(3) })).granted();
+    let second = json!({ "id": rows["id"], "row": 2, "correction": "7", "model_version": "v2" });
+    assert_eq!(connection.post("/v1/feedback", &second).granted()["corrections"], 1);
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::GrayImage::new(9, 9).write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let png = png.into_inner();
+    // As `curl -F file=@a.png` sends it.
+    let image =
+        connection.ask("POST", "/v1/predict", &[("Content-Type", FORM)], &form("a.png", &png)).granted();
+    connection.post("/v1/feedback", &json!({ "id": image["id"], "correction": "3" })).granted();
+
+    for (body, status, says) in [
+        (json!({ "id": rows["id"], "correction": "7" }), 422, "`row` must be from 1 to 3"),
+        (json!({ "id": rows["id"], "row": 4, "correction": "7" }), 422, "`row` must be from 1 to 3"),
+        (json!({ "id": rows["id"], "row": 1, "correction": "ten" }), 422, "the model has no class `ten`"),
+        (json!({ "id": rows["id"], "row": 1 }), 422, "missing: `correction`"),
+        (json!({ "id": "none", "correction": "7" }), 404, "no prediction with this `id`"),
+        (json!({ "id": image["id"], "correction": "7", "values": digits(1)[0] }), 422, "leave out `values`"),
+        (
+            json!({ "correction": "7" }),
+            422,
+            "missing: `image` or `values`, `answer`, `model_sha256`; or send `id`",
+        ),
+    ] {
+        let said = connection.post("/v1/feedback", &body).refused(status);
+        assert!(said.contains(says), "{body}: {said}");
+    }
+
+    let set = feedback::read(&run.join("feedback")).unwrap();
+    let [first, second] = &set.corrections[..] else { panic!("{set:?}") };
+    let best = &rows["results"][1]["predictions"][0];
+    assert_eq!(
+        (json!(first.answer.class), json!(first.answer.probability)),
+        (best["class"].clone(), best["probability"].clone())
+    );
+    assert_eq!((first.correction.as_str(), first.model_version.as_deref()), ("7", Some("v2")));
+    assert_eq!(json!(first.model_sha256), rows["model_sha256"]);
+    let values: Vec<f32> = digits(2)[1].iter().map(|value| *value as f32).collect();
+    assert_eq!(first.input, CorrectedInput::Values(values));
+    assert_eq!(std::fs::read(second.input.image_path(&run.join("feedback")).unwrap()).unwrap(), png);
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::support::browser::Browser;
+use crate::support::samples::{mail_options, write_mails};
 use crate::support::server::Server;
 use crate::support::targets::{prices_run, tags_run};
 use crate::support::{self, root, succeed, text};
@@ -229,6 +230,34 @@ fn a_number_is_shown_with_its_interval() {
     assert_eq!(browser.text("#raises"), "raises");
     photograph(&mut browser, "number");
     assert_eq!(browser.value("document.querySelector('#classes').hidden"), true);
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+#[ignore = "needs ChromeDriver: make test-browser"]
+fn the_words_of_a_text_are_colored_and_a_text_is_corrected() {
+    let folder = tempfile::tempdir().unwrap();
+    write_mails(folder.path());
+    let table = folder.path().join("mails.csv");
+    let options = [&mail_options(&table)[..], &["--model", "bow", "--epochs", "6", "--lr", "0.01"]].concat();
+    let run = trained(folder.path(), &options);
+    let server = Server::start(&run, &[]);
+    let mut browser = Browser::start();
+    browser.look(390, 844, true, "light");
+    browser.open(&format!("http://127.0.0.1:{}/", server.port));
+    browser.wait_for("document.querySelector('#text') && !document.querySelector('#text-input').hidden");
+    browser.type_into("#text", "Here is a été <b>prize</b> for you");
+    browser.wait_for("document.querySelector('#verdict').innerText.startsWith('spam')");
+    browser.wait_for("document.querySelector('#words .for-back[title]') !== null");
+    assert_eq!(browser.text("#words"), "Here is a été <b>prize</b> for you");
+    let strongest = "[...document.querySelectorAll('#words mark')].sort((a, b) => parseFloat(b.style.getPropertyValue('--share')) - \
+                     parseFloat(a.style.getPropertyValue('--share')))[0].innerText";
+    assert_eq!(browser.value(strongest), "prize");
+    assert_fits(&mut browser);
+    photograph(&mut browser, "text");
+    browser.click("#classes li:nth-child(1) button");
+    browser.wait_for(&format!("document.querySelector('#kept').innerText.includes('{}')", total(1)));
+    assert_eq!(feedback::read(&run.join("feedback")).unwrap().corrections[0].correction, "ham");
     assert_eq!(browser.complaints(), [""; 0]);
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::fixtures::{digits, digits_run};
+use crate::support::http::{FORM, form};
 use crate::support::server::Server;
 use crate::support::{self, succeed, text};
 use base64::Engine;
@@ -239,4 +240,27 @@ fn a_package_is_served_like_its_model_and_explained_by_occlusion() {
     }
     let explained = of_package.post("/v1/explain", &json!({ "inputs": digits(1) })).granted();
     assert_eq!((&explained["method"], &explained["shape"]), (&json!("occlusion"), &json!([8, 8])));
+}
+
+#[test]
+fn a_file_is_uploaded_with_a_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&mixed_run(folder.path()), &[]);
+    let mut connection = server.connect();
+    let of_form = [("Content-Type", FORM)];
+    let reply = connection
+        .ask("POST", "/v1/predict", &of_form, &form("rows.csv", b"size,color\n3,red\n4,blue\n"))
+        .granted();
+    let plain = connection.post("/v1/predict", &json!({ "inputs": [[3, "red"], [4, "blue"]] })).granted();
+    assert_eq!(reply["results"], plain["results"]);
+    let said = connection
+        .ask("POST", "/v1/predict", &of_form, &form("rows.csv", b"size,color\nx,red\n"))
+        .refused(422);
+    assert!(said.contains("line 2"), "{said}");
+    let two = [form("a.csv", b"1,red\n"), form("b.csv", b"1,red\n")];
+    let two = [two[0].split_at(two[0].len() - 46).0, &two[1]].concat();
+    let said = connection.ask("POST", "/v1/predict", &of_form, &two).refused(422);
+    assert!(said.contains("one file, but it has 2"), "{said}");
+    let said = connection.ask("POST", "/v1/predict", &of_form, b"nothing").refused(400);
+    assert!(said.contains("the form cannot be read"), "{said}");
 }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::support::samples::write_mails;
+use crate::support::samples::{mail_options, write_mails};
 use crate::support::server::Server;
 use crate::support::targets::{predicted, prices_run, tagged_images_run, tags_run};
-use crate::support::{run, stderr, text, train_once};
+use crate::support::{run, stderr, succeed, text, train_once};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -66,10 +66,65 @@ fn a_text_is_a_body() {
     assert_eq!(class("application/json", br#"{"inputs": [{"body": "winner of the prize"}]}"#), "spam");
     let plain = [("Content-Type", "text/plain")];
     let explained = connection.ask("POST", "/v1/explain?class=spam", &plain, b"please click today").granted();
-    assert_eq!((&explained["method"], &explained["shape"]), (&json!("occlusion"), &json!([3])));
+    assert_eq!((&explained["method"], &explained["shape"]), (&json!("integrated-gradients"), &json!([3])));
     let words: Vec<f64> =
         explained["values"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect();
     assert!(words[1] > 0. && words[1] > words[0].max(words[2]), "{words:?}");
+    // The words have their place in the text, also in JSON and in a mail, whose headers are not read.
+    let body = json!({ "inputs": [{ "body": "été: a prize" }] });
+    let explained = connection.post("/v1/explain?class=spam", &body).granted();
+    let last = explained["words"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&last["word"], &last["start"], &last["end"]), (&json!("prize"), &json!(9), &json!(14)));
+    let mail = [("Content-Type", "message/rfc822")];
+    let sent = b"From: a@b.c\nTo: d@e.f\nSubject: agenda\n\nlunch?";
+    let explained = connection.ask("POST", "/v1/explain", &mail, sent).granted();
+    let words = explained["words"].as_array().unwrap().iter().map(|word| word["word"].as_str().unwrap());
+    assert_eq!(words.collect::<Vec<_>>(), ["agenda", "lunch"], "{explained}");
+    let of_model = connection.get("/v1/models").granted()["models"][0]["input"]["kind"].clone();
+    assert_eq!(of_model, "text");
+}
+
+#[test]
+fn a_model_of_texts_learns_from_corrections() {
+    let folder = tempfile::tempdir().unwrap();
+    write_mails(folder.path());
+    let (table, out) = (folder.path().join("mails.csv"), folder.path().join("run"));
+    train_once(
+        &out,
+        &[&mail_options(&table)[..], &["--model", "bow", "--epochs", "6", "--lr", "0.01"]].concat(),
+    );
+    let server = Server::start(&out, &[]);
+    let mut connection = server.connect();
+    // Words that are not in the training data.
+    let texts =
+        ["gratis", "gratis today", "we gratis", "gratis for you"].map(|text| format!("{text} bitcoin"));
+    for text in &texts {
+        let reply = connection.post("/v1/predict", &json!({ "inputs": [[text]] })).granted();
+        let (answer, sha256) = (&reply["results"][0]["predictions"][0], &reply["model_sha256"]);
+        let correction =
+            json!({ "values": [text], "answer": answer, "correction": "spam", "model_sha256": sha256 });
+        connection.post("/v1/feedback", &correction).granted();
+    }
+    drop(server);
+    let (feedback, new) = (out.join("feedback"), folder.path().join("new"));
+    let set = cresset::feedback::read(&feedback).unwrap();
+    assert_eq!(set.corrections.len(), 4);
+    succeed([
+        "train",
+        "--from",
+        text(&out),
+        "--feedback",
+        text(&feedback),
+        "--out",
+        text(&new),
+        "--device",
+        "cpu",
+    ]);
+    let file = folder.path().join("new.txt");
+    std::fs::write(&file, "more gratis bitcoin").unwrap();
+    let spam = |run: &Path| predicted(&run.join("model.pt"), &file)[0]["predictions"][0].clone();
+    assert_eq!(spam(&new)["class"], "spam");
+    assert!(spam(&new)["probability"].as_f64().unwrap() > 0.8, "{}", spam(&new));
 }
 
 #[test]

@@ -140,3 +140,16 @@ impl Reply {
         self.json()
     }
 }
+
+/// The content type of [`form`].
+pub const FORM: &str = "multipart/form-data; boundary=------------------------d74496d66958873e";
+
+/// The body that `curl -F file=@NAME` sends.
+pub fn form(name: &str, file: &[u8]) -> Vec<u8> {
+    let boundary = "--------------------------d74496d66958873e";
+    let kind = if name.ends_with(".png") { "image/png" } else { "application/octet-stream" };
+    let head = format!(
+        "{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: {kind}\r\n\r\n"
+    );
+    [head.as_bytes(), file, format!("\r\n{boundary}--\r\n").as_bytes()].concat()
+}

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::http::FORM;
 use super::hub::Hub;
 use super::server::Server;
 use super::{cresset, encoder, pretrained, root, samples, stderr, text, train_once, without_hub};
@@ -170,6 +171,12 @@ impl Reader {
                 "--data-binary" => {
                     let file = arguments.next().unwrap().strip_prefix('@').expect("a file");
                     body = Some(std::fs::read(self.folder().join(file)).unwrap());
+                }
+                "-F" => {
+                    let file = arguments.next().unwrap().strip_prefix("file=@").expect("a file");
+                    let bytes = std::fs::read(self.folder().join(file)).unwrap();
+                    headers.push(("Content-Type", FORM));
+                    body = Some(super::http::form(file, &bytes));
                 }
                 "-d" => body = Some(arguments.next().unwrap().as_bytes().to_vec()),
                 url => path = Some(url.strip_prefix("localhost:8080").expect("the server of the page")),

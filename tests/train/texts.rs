@@ -160,7 +160,7 @@ fn an_audit_of_texts_finds_copies_and_empty_ones() {
 }
 
 #[test]
-fn each_word_of_a_text_is_explained_by_its_occlusion() {
+fn each_word_of_a_text_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let table = table(folder.path(), 160);
     let out = folder.path().join("run");
@@ -171,14 +171,43 @@ fn each_word_of_a_text_is_explained_by_its_occlusion() {
     std::fs::write(&file, "please review the winner").unwrap();
     let explained = folder.path().join("explained");
     let explain = ["explain", text(&out), text(&file), "--class", "spam", "--out", text(&explained)];
-    succeed(explain);
-    let words = tch::Tensor::read_npy(explained.join("mail.occlusion.npy")).unwrap();
-    let words = Vec::<f32>::try_from(words).unwrap();
+    succeed(explain.iter().chain(&["--method", "occlusion"]));
+    let read = |method: &str| {
+        let words = tch::Tensor::read_npy(explained.join(format!("mail.{method}.npy"))).unwrap();
+        Vec::<f32>::try_from(words).unwrap()
+    };
+    let words = read("occlusion");
     assert_eq!(words.len(), 4);
     assert!(words[3] > 0. && words[1] < 0. && words[3] > words[0].max(words[2]), "{words:?}");
-    let refused = run(explain.iter().chain(&["--method", "integrated-gradients"]));
+
+    // Integrated gradients, of a file and of rows of the table.
+    let json = folder.path().join("words.json");
+    let said = succeed(explain.iter().chain(&[text(&table), "--limit", "3", "--json", text(&json)]));
+    assert_eq!((said.lines().count(), said.matches("texts.html").count()), (4, 3), "{said}");
+    let words = read("integrated-gradients");
+    assert!(words[3] > 0. && words[1] < 0. && words[3] > words[0].max(words[2]), "{words:?}");
+    let found: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let row = &found["rows"][0];
+    assert_eq!((&found["method"], &row["output"]), (&"integrated-gradients".into(), &"spam".into()));
+    let last = &row["words"][3];
+    assert_eq!((&last["word"], &last["start"], &last["end"]), (&"winner".into(), &18.into(), &24.into()));
+    let value = |of: &serde_json::Value| of.as_f64().unwrap();
+    let sum: f64 = row["words"].as_array().unwrap().iter().map(|word| value(&word["value"])).sum();
+    assert!((sum - (value(&row["score"]) - value(&row["base"]))).abs() < 0.01, "{row}");
+    let page = std::fs::read_to_string(explained.join("texts.html")).unwrap();
+    assert!(page.contains("<mark class=\"for\"") && page.contains(">winner</mark>"), "{page}");
+
+    let refused = run(explain.iter().chain(&["--method", "smooth-grad"]));
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("use `--method occlusion`"), "{}", stderr(&refused));
+    let html = succeed_report(&out);
+    assert!(html.contains("Accuracy by length"), "no accuracy by length");
+}
+
+/// The report of a run.
+fn succeed_report(out: &std::path::Path) -> String {
+    succeed(["report", text(out)]);
+    std::fs::read_to_string(out.join("report.html")).unwrap()
 }
 
 #[test]

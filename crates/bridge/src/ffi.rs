@@ -105,6 +105,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/kernels/compiled.h");
         include!("cresset-bridge/src/kernels/convolution.h");
         include!("cresset-bridge/src/api/cutting.h");
+        include!("cresset-bridge/src/api/embedding.h");
         include!("cresset-bridge/src/api/freezing.h");
         include!("cresset-bridge/src/api/gradients.h");
         include!("cresset-bridge/src/api/graph.h");
@@ -225,6 +226,14 @@ pub(crate) mod bridge {
         ) -> Result<Vec<i64>>;
 
         fn cut_before_head(module: Pin<&mut ScriptModule>, from: &str, to: &str) -> Result<bool>;
+
+        fn call_with_scaled_embedding(
+            module: &ScriptModule,
+            method: &str,
+            input: &Tensor,
+            factors: &Tensor,
+            results: Pin<&mut Values>,
+        ) -> Result<()>;
 
         fn frozen(module: &ScriptModule, kept: &[&str]) -> Result<UniquePtr<ScriptModule>>;
         fn fold_constants(module: Pin<&mut ScriptModule>) -> Result<()>;

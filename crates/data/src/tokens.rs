@@ -76,6 +76,28 @@ impl Tokenization {
         }
     }
 
+    /// The bytes of the first tokens of a text, at most `length`, in the order of [`Tokenization::ids`]: the first byte and the one after
+    /// the last; none for tokens that are not in the text, such as `[CLS]`.
+    ///
+    /// # Errors
+    /// Those of [`Tokenization::ids`].
+    pub fn spans(&self, text: &str, length: usize) -> Result<Vec<Option<(usize, usize)>>, String> {
+        match self {
+            Tokenization::Hashed { .. } => {
+                Ok(words(text.as_bytes()).take(length).map(|word| Some((word.start, word.end))).collect())
+            }
+            #[cfg(feature = "tokenizers")]
+            Tokenization::Vocabulary { tokenizer } => {
+                let spans = tokenizer.spans(text).map_err(|error| error.to_string())?;
+                Ok(spans
+                    .into_iter()
+                    .take(length)
+                    .map(|(start, end)| (end > start).then_some((start, end)))
+                    .collect())
+            }
+        }
+    }
+
     /// The features of a text: its ids as float32, with padding to `length` values.
     ///
     /// # Errors

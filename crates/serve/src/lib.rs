@@ -18,6 +18,7 @@
 mod access;
 mod drift;
 mod drift_file;
+mod form;
 mod inputs;
 mod metrics;
 mod models;
@@ -27,9 +28,11 @@ mod page;
 mod problem;
 mod queue;
 mod rate;
+mod recent;
 mod record;
 mod reply;
 mod routes;
+mod row;
 #[cfg(feature = "otel")]
 mod telemetry;
 #[cfg(not(feature = "otel"))]
@@ -62,6 +65,7 @@ use metrics::Metrics;
 use models::Models;
 pub use options::Options;
 use rate::Rate;
+use recent::Recent;
 use record::Recorder;
 use routes::{App, Client};
 use worker::WorkerOptions;
@@ -144,6 +148,7 @@ impl Server {
             rate: options.most_requests().map(Rate::new),
             corrections,
             recorder,
+            recent: Recent::default(),
             limits: Limits { rows: options.max_rows as usize, pixels: options.max_pixels.into() },
             most_bytes: options.max_body as usize,
             time: options.time(),

@@ -159,6 +159,9 @@ fn input_body(rows: &str, metadata: &Metadata) -> Value {
             body[kind] = json!({ "schema": image_body() });
         }
     }
+    let file =
+        json!({ "type": "string", "format": "binary", "description": "A file of one of the other types" });
+    body["multipart/form-data"] = json!({ "schema": object(&[("file", file)]) });
     body
 }
 
@@ -232,18 +235,50 @@ fn explanation(metadata: &Metadata, sha256: &Value) -> Value {
         );
         explanation["properties"]["base"] = json!({ "type": "number", "description": description });
     }
+    if metadata.input.table.as_ref().is_some_and(|table| table.only_text().is_some()) {
+        let place = json!({ "type": "integer", "minimum": 0 });
+        let word = object(&[
+            ("word", json!({ "type": "string" })),
+            ("start", place.clone()),
+            ("end", place),
+            ("value", json!({ "type": "number" })),
+        ]);
+        let description = "The words of the text with their first byte and the one after the last, in UTF-8";
+        let text = "The text that the model reads: of a raw mail, its subject and body";
+        explanation["properties"]["text"] = json!({ "type": "string", "description": text });
+        explanation["properties"]["words"] =
+            json!({ "type": "array", "items": word, "description": description });
+        let description = format!(
+            "The {of} if the vectors of all words are zero; null if the method does not compare with it"
+        );
+        explanation["properties"]["base"] = json!({ "type": ["number", "null"], "description": description });
+    }
     explanation
 }
 
 /// Schema of a correction.
 fn correction(probability: &Value, sha256: &Value, base64: &Value) -> Value {
     let answer = object(&[("class", reference("Class")), ("probability", probability.clone())]);
-    let mut correction =
-        object(&[("answer", answer), ("correction", reference("Class")), ("model_sha256", sha256.clone())]);
+    let mut correction = object(&[("correction", reference("Class"))]);
+    correction["properties"]["id"] =
+        json!({ "type": "string", "description": "That of a prediction of this server" });
+    let row = "The input of that prediction, from 1 [default: the only one]";
+    correction["properties"]["row"] = json!({ "type": "integer", "minimum": 1, "description": row });
+    correction["properties"]["answer"] = answer;
+    correction["properties"]["model_sha256"] = sha256.clone();
     correction["properties"]["image"] = base64.clone();
     correction["properties"]["values"] = reference("Row");
     correction["properties"]["model_version"] = json!({ "type": ["string", "null"], "maxLength": 200 });
-    correction["oneOf"] = json!([{ "required": ["image"] }, { "required": ["values"] }]);
+    let with = |input: &str, without: [&str; 3]| {
+        let without: serde_json::Map<_, _> =
+            without.into_iter().map(|name| (name.to_string(), json!(false))).collect();
+        json!({ "required": [input, "answer", "model_sha256"], "properties": without })
+    };
+    correction["oneOf"] = json!([
+        { "required": ["id"], "properties": { "image": false, "values": false, "answer": false, "model_sha256": false } },
+        with("image", ["values", "id", "row"]),
+        with("values", ["image", "id", "row"]),
+    ]);
     correction
 }
 

@@ -17,6 +17,7 @@ use cresset::error::{Error, Result, catch_panics};
 use cresset::export::{Metadata, VERIFICATION};
 use cresset::options::device::Threads;
 use cresset::predict::explain::table::TableColumns;
+use cresset::predict::explain::text::TextAttribution;
 use cresset::predict::explain::{Explainer, Subject};
 use cresset::predict::{Classifier, InputSpec, Scored};
 
@@ -25,7 +26,13 @@ pub(super) enum Job {
     /// Probabilities or numbers, and energies, of rows.
     Classify { rows: Vec<Vec<f32>>, answer: oneshot::Sender<Done<Vec<Scores>>> },
     /// Attribution of a row to a class or label, by default the most probable one, or to the number.
-    Explain { row: Vec<f32>, class: Option<usize>, answer: oneshot::Sender<Done<Explanation>> },
+    Explain {
+        row: Vec<f32>,
+        class: Option<usize>,
+        /// The text that the row was read from.
+        text: Option<String>,
+        answer: oneshot::Sender<Done<Explanation>>,
+    },
 }
 
 /// The results of the model for a row, or the error of the row.
@@ -57,6 +64,8 @@ pub(super) struct Explanation {
     pub shape: Vec<i64>,
     /// Of rows of a table.
     pub columns: Option<ExplainedColumns>,
+    /// Of a text, the attribution to its words.
+    pub text: Option<TextAttribution>,
     /// Attribution: positive supports the class or raises the number, negative does the opposite.
     pub values: Vec<f32>,
 }
@@ -177,8 +186,9 @@ fn work(
                     waiting.push((rows.len(), answer));
                     all.extend(rows);
                 }
-                Job::Explain { row, class, answer } => {
-                    let (begun, result) = (Instant::now(), sound(|| explain(classifier, &row, class)));
+                Job::Explain { row, class, text, answer } => {
+                    let begun = Instant::now();
+                    let result = sound(|| explain(classifier, &row, class, text.as_deref()));
                     let done = Done { result, taken: begun, ended: Instant::now(), rows: 1 };
                     let _ = answer.send(done);
                 }
@@ -240,8 +250,13 @@ fn send_results(
 }
 
 /// A method that takes milliseconds for small models, so that the playground can update while drawing: Shapley values of the columns of
-/// a table, integrated gradients with few steps, or a method without gradients where there are none.
-fn explain(classifier: &Classifier, row: &[f32], class: Option<usize>) -> Result<Explanation> {
+/// a table, integrated gradients of the words of a text or with few steps, or a method without gradients where there are none.
+fn explain(
+    classifier: &Classifier,
+    row: &[f32],
+    class: Option<usize>,
+    text: Option<&str>,
+) -> Result<Explanation> {
     let columns = TableColumns::of(classifier.metadata());
     let (name, options) = match (&columns, classifier.has_gradients()) {
         (Some(_), _) => ("shapley", ""),
@@ -253,8 +268,20 @@ fn explain(classifier: &Classifier, row: &[f32], class: Option<usize>) -> Result
         Some(class) => class,
         None => classifier.logits(&raw)?.f_argmax(-1, false)?.f_int64_value(&[0])? as usize,
     };
-    let explainer = Explainer::new(name, options)?;
     let subject = Subject::new(classifier, class);
+    if let Some(text) = text {
+        let found = TextAttribution::of(&subject, text)?;
+        let (shape, values) = (vec![found.tokens.len() as i64], found.tokens.clone());
+        return Ok(Explanation {
+            class,
+            method: found.method,
+            shape,
+            columns: None,
+            text: Some(found),
+            values,
+        });
+    }
+    let explainer = Explainer::new(name, options)?;
     let attribution = explainer.attribute(&subject, &raw)?;
     let columns = columns.map(|columns| {
         let names = columns.names().into_iter().map(String::from).collect();
@@ -266,5 +293,12 @@ fn explain(classifier: &Classifier, row: &[f32], class: Option<usize>) -> Result
     };
     let shape = places.size();
     let values = Vec::try_from(places.contiguous().view(-1))?;
-    Ok(Explanation { class, method: explainer.name(), shape, columns: columns.transpose()?, values })
+    Ok(Explanation {
+        class,
+        method: explainer.name(),
+        shape,
+        columns: columns.transpose()?,
+        text: None,
+        values,
+    })
 }

@@ -1,9 +1,10 @@
 //! Integrated gradients (Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", 2017): the gradients
-//! averaged along the straight line from a baseline to the input. The attributions sum to the difference of the two logits.
+//! averaged along the straight line from a baseline to the input. The attributions sum to the difference of the two logits. For texts, see
+//! `text/gradients.rs`.
 
 use tch::{Kind, Tensor};
 
-use super::{ExplainerKind, Subject};
+use super::{ExplainerKind, Subject, text};
 use crate::error::Result;
 use cresset_options::number::{NumberOption, Options};
 
@@ -28,6 +29,9 @@ const STEPS: (i64, i64) = (32, 2048);
 pub(super) const TOLERANCE: f64 = 0.005;
 
 fn attribute(options: &Options, subject: &Subject, input: &Tensor) -> Result<Tensor> {
+    if subject.metadata().preprocessing.kind.is_tokens() {
+        return text::gradients::attribute(subject, input, options.whole("steps"));
+    }
     subject.require_gradients()?;
     let baseline = subject.baseline();
     if options.whole("steps") > 0 {

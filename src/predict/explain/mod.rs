@@ -13,10 +13,12 @@ mod subject;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 use tch::Tensor;
 
 use crate::error::{Error, Result, catch_panics, did_you_mean};
+use crate::model::preprocessing::PreprocessingKind;
 use cresset_options::number::{NumberOption, Options};
 pub use overlay::{draw_heat_map, overlay, plain};
 pub use subject::Subject;
@@ -101,6 +103,16 @@ impl Explainer {
             options: Options::parse(options, &format!("the method {name}"), kind.options)
                 .map_err(Error::Usage)?,
         })
+    }
+
+    /// Integrated gradients for a model of texts that has them, else occlusion.
+    ///
+    /// # Errors
+    /// A model whose methods cannot be listed.
+    pub fn for_texts(subject: &Subject) -> Result<Self> {
+        let has_gradients =
+            subject.has_one_network()? && subject.metadata().preprocessing.kind == PreprocessingKind::Tokens;
+        Explainer::new(if has_gradients { "integrated-gradients" } else { "occlusion" }, "")
     }
 
     /// The name of the method.

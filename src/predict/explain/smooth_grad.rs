@@ -28,6 +28,7 @@ pub(crate) const SMOOTH_GRAD: ExplainerKind = ExplainerKind {
 };
 
 fn attribute(options: &Options, subject: &Subject, input: &Tensor) -> Result<Tensor> {
+    subject.require_gradients()?;
     let samples = options.whole("samples");
     let generator = stream(options.whole("seed") as u64, Purpose::Noise, 0);
     let count = samples as usize * input.numel();

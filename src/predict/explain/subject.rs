@@ -1,10 +1,11 @@
 //! The model and output to explain.
 
+use cresset_bridge::script::Module;
 use tch::{Kind, Tensor};
 
 use super::table::Background;
 use crate::error::{Error, Result};
-use crate::export::Metadata;
+use crate::export::{MEMBERS, Metadata};
 use crate::predict::Classifier;
 
 /// A model, and the class or label whose logit is explained; of a model that predicts a number, the number.
@@ -147,6 +148,23 @@ impl<'a> Subject<'a> {
         if self.classifier.has_gradients() { Ok(()) } else { Err(not_differentiable()) }
     }
 
+    /// Whether the model is one network whose gradients can be computed, and not a bag, quantized, or of a format without gradients.
+    pub(super) fn has_one_network(&self) -> Result<bool> {
+        if self.metadata().is_int8() || self.classifier.executor.module().is_none() {
+            return Ok(false);
+        }
+        Ok(!self.classifier.module()?.methods()?.iter().any(|method| method == MEMBERS))
+    }
+
+    pub(super) fn module(&self) -> Result<&Module> {
+        self.classifier.module()
+    }
+
+    /// The explained ones of logits or numbers (N, outputs), (N).
+    pub(super) fn of_logits(&self, logits: &Tensor) -> Tensor {
+        logits.select(1, self.class)
+    }
+
     fn logits(&self, inputs: &Tensor) -> Result<Tensor> {
         Ok(self.classifier.module()?.call("forward", inputs)?.remove(0))
     }
@@ -154,7 +172,7 @@ impl<'a> Subject<'a> {
     fn in_batches(&self, inputs: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
         let is_row = self.shape().len() == 1 && !self.metadata().preprocessing.kind.is_tokens();
         let size = if is_row { (BATCH_VALUES / self.shape()[0]).clamp(BATCH_SIZE, 4096) } else { BATCH_SIZE };
-        let batches = inputs.split(size, 0);
+        let batches = inputs.to_device(self.classifier.device()).split(size, 0);
         Ok(Tensor::cat(&batches.iter().map(f).collect::<Result<Vec<_>>>()?, 0))
     }
 }

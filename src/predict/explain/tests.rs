@@ -5,6 +5,7 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use super::table::{Background, TableColumns};
+use super::text::TextAttribution;
 use super::*;
 use crate::data::{self, DataOptions};
 use crate::distributed::World;
@@ -252,5 +253,57 @@ fn only_rows_of_tables_have_values_of_columns() {
         let refused =
             Explainer::new(method, "").unwrap().attribute(&subject, &digits(1)).unwrap_err().to_string();
         assert!(refused.contains("use `--method occlusion`"), "{refused}");
+    }
+}
+
+/// Mails whose words tell the classes apart, and one that is the same in both.
+fn write_mails(path: &Path) {
+    let words = |row: usize| match row % 2 {
+        0 => ["lunch", "meeting", "agenda"][row / 2 % 3],
+        _ => ["prize", "winner", "free"][row / 2 % 3],
+    };
+    let line = |row: usize| {
+        let kind = ["ham", "spam"][row % 2];
+        format!("we have the {} today {},{kind}\n", words(row), words(row + 2))
+    };
+    std::fs::write(path, "body,kind\n".to_string() + &(0..120).map(line).collect::<String>()).unwrap();
+}
+
+#[test]
+fn the_values_of_words_sum_to_the_difference_from_vectors_of_zeros() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("mails.csv");
+    write_mails(&table);
+    for (name, options) in
+        [("bow", ""), ("textcnn", "width=8,filters=4"), ("transformer", "width=16,depth=1,heads=2")]
+    {
+        let mut config = Config {
+            data: table.display().to_string(),
+            model: name.into(),
+            model_options: options.into(),
+            epochs: 6,
+            lr: 0.01,
+            ..Config::default()
+        };
+        config.reading.text = Some("body".into());
+        let classifier = trained(folder.path(), config);
+        let subject = Subject::new(&classifier, 1);
+        let text = "The prize: café – prize & LUNCH?";
+        let found = TextAttribution::of(&subject, text).unwrap();
+        assert_eq!(found.method, "integrated-gradients");
+        let words: Vec<&str> = found.words.iter().map(|word| word.word.as_str()).collect();
+        assert_eq!(words, ["The", "prize", "café", "prize", "LUNCH"]);
+        assert!(found.words.iter().all(|word| text[word.start..word.end] == word.word));
+        let sum: f64 = found.words.iter().map(|word| word.value).sum::<f64>() + found.other;
+        let difference = found.score - found.base.unwrap();
+        assert!(
+            (sum - difference).abs() <= 0.01 * difference.abs().max(1.),
+            "{name}: {sum}, not {difference}"
+        );
+        let value = |at: usize| found.words[at].value;
+        assert!(value(1) > 0. && value(4) < 0. && value(1) > value(2).abs(), "{name}: {found:?}");
+        let occlusion = Explainer::new("occlusion", "").unwrap();
+        let other = TextAttribution::by(&occlusion, &subject, text).unwrap();
+        assert!(other.base.is_none() && other.words[4].value < 0., "{name}: {other:?}");
     }
 }

@@ -11,10 +11,12 @@ use crate::error::Result;
 use crate::evaluate::Evaluation;
 use crate::loader::Batch;
 use crate::options::Config;
-use crate::predict::Classifier;
 use crate::predict::explain::table::{Background, TableColumns};
+use crate::predict::explain::text::TextAttribution;
 use crate::predict::explain::{Explainer, Subject, draw_heat_map, plain};
+use crate::predict::{Classifier, TextReader};
 use crate::report::columns::background;
+use crate::report::texts::highlighted;
 use crate::run::Examples;
 
 /// A wrong prediction.
@@ -27,6 +29,8 @@ pub(crate) struct ShownError {
     pub images: Option<(RgbImage, Option<RgbImage>)>,
     /// The columns of a table with the largest attribution to the wrong output: name, value, attribution.
     pub columns: Vec<(String, String, f64)>,
+    /// The text as HTML, with its words colored by their attribution to the wrong output.
+    pub text: Option<String>,
 }
 
 /// What is wrong with a prediction.
@@ -100,21 +104,35 @@ pub(crate) fn worst_errors(
 
     let columns = TableColumns::of(classifier.metadata());
     let table = columns.map(|columns| (columns, background(classifier, examples, BACKGROUND_ROWS)));
+    let mut texts = classifier.metadata().input.table.as_ref().map(TextReader::new);
+    let dataset = &examples.dataset;
     let mut errors: Vec<ShownError> = Vec::new();
     let feed = examples.raw(&error_rows, config, classifier.device());
     for batch in feed.in_order() {
         let Batch { inputs, .. } = batch?;
         for raw in inputs.split(1, 0) {
+            let row = error_rows[errors.len()] as usize;
+            let kind = selected[errors.len()].1;
+            let location = dataset.names.location(&dataset.path, row);
+            // A file that has moved is no reason for a report without the other errors.
+            let text = texts.as_mut().and_then(|texts| texts.text(&location, &raw).ok()?);
             let error = ShownError {
-                name: examples.dataset.names.name(error_rows[errors.len()] as usize),
-                kind: selected[errors.len()].1,
+                name: dataset.names.name(row),
+                kind,
                 images: None,
                 columns: Vec::new(),
+                text: text.and_then(|text| colored(classifier, kind, &text)),
             };
-            errors.push(explain(error, classifier, &examples.dataset, table.as_ref(), &raw)?);
+            errors.push(explain(error, classifier, dataset, table.as_ref(), &raw)?);
         }
     }
     Ok(errors)
+}
+
+/// A text as HTML with colored words; `None` if no method supports the model.
+fn colored(classifier: &Classifier, kind: ErrorKind, text: &str) -> Option<String> {
+    let found = TextAttribution::of(&Subject::new(classifier, kind.output()), text).ok()?;
+    Some(highlighted(text, &found.words))
 }
 
 fn explain(

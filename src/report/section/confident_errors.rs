@@ -33,12 +33,15 @@ fn list(report: &Report, worst: &str, output: &str) -> String {
         return "<p>There are no errors on the validation set.</p>\n".to_string();
     }
     let has_images = report.errors.iter().any(|error| error.images.is_some());
-    let what = if has_images {
-        let effect = if output == "the predicted value" {
-            "raises it, blue lowers it"
-        } else {
-            "supports it, blue opposes it"
-        };
+    let has_texts = report.errors.iter().any(|error| error.text.is_some());
+    let effect = if output == "the predicted value" {
+        "raises it, blue lowers it"
+    } else {
+        "supports it, blue opposes it"
+    };
+    let what = if has_texts {
+        format!("The color of each word shows its attribution to {output}: red {effect}.")
+    } else if has_images {
         format!("The heatmap next to each image shows the attribution to {output}: red {effect}.")
     } else {
         format!(
@@ -47,7 +50,8 @@ fn list(report: &Report, worst: &str, output: &str) -> String {
     };
     let items: String =
         report.errors.iter().map(|error| list_item(error, &report.metadata.classes)).collect();
-    format!("<p>{worst} {what}</p>\n<ul class=\"mistakes\">\n{items}</ul>\n")
+    let wider = if has_texts { " wider" } else { "" };
+    format!("<p>{worst} {what}</p>\n<ul class=\"mistakes{wider}\">\n{items}</ul>\n")
 }
 
 fn list_item(error: &ShownError, classes: &[String]) -> String {
@@ -64,7 +68,8 @@ fn list_item(error: &ShownError, classes: &[String]) -> String {
         .iter()
         .map(|(name, value, _)| format!("<br>{} = {}", escaped(name), escaped(value)))
         .collect();
-    format!("<li>{images}{what}<br><span class=\"soft\">{name}{columns}</span></li>\n")
+    let text = error.text.as_ref().map_or(String::new(), |text| format!("<p class=\"text\">{text}</p>"));
+    format!("<li>{images}{what}<br><span class=\"soft\">{name}{columns}</span>{text}</li>\n")
 }
 
 /// The explained output and the error, as HTML.

@@ -13,6 +13,7 @@ mod loading;
 mod options;
 mod served;
 mod summary;
+mod texts;
 mod timings;
 mod values;
 
@@ -32,6 +33,7 @@ pub const SECTIONS: &[(&str, Section)] = &[
     ("Predicted values", values::section),
     ("Calibration", calibration::section),
     ("Columns", columns::section),
+    ("Text length", texts::section),
     ("Most confident errors", confident_errors::section),
     ("Largest errors", confident_errors::largest),
     ("Served inputs", served::section),

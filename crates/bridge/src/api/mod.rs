@@ -5,6 +5,7 @@ mod collections;
 pub mod compiled_package;
 pub mod cuda;
 mod cutting;
+mod embedding;
 mod freezing;
 pub mod gradients;
 pub mod graph;

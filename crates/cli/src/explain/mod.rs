@@ -1,6 +1,7 @@
 //! `cresset explain`
 
 mod columns;
+mod texts;
 
 use std::collections::HashSet;
 use std::io::Cursor;
@@ -12,9 +13,9 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use cresset::data::{TableLayout, atomic};
 use cresset::error::{Error, Location, did_you_mean};
 use cresset::model::Outputs;
-use cresset::predict::Classifier;
 use cresset::predict::explain::table::TableColumns;
 use cresset::predict::explain::{EXPLAINERS, Explainer, Subject, overlay};
+use cresset::predict::{Classifier, TextReader};
 use cresset::run::RunFolder;
 use image::ImageFormat;
 use tch::{Kind, Tensor};
@@ -34,7 +35,7 @@ pub struct Explain {
     #[arg(value_name = "FILE")]
     inputs: Vec<PathBuf>,
 
-    /// Attribution method [default: integrated-gradients; of a model of tables, shapley; of texts, occlusion of each token]
+    /// Attribution method [default: integrated-gradients; of a model of tables, shapley; of models of texts without gradients, occlusion]
     #[arg(long, value_name = "NAME", value_parser = methods())]
     method: Option<String>,
 
@@ -51,11 +52,11 @@ pub struct Explain {
     #[arg(long, value_name = "N", default_value = "20")]
     limit: usize,
 
-    /// Folder for the images (.png), the arrays (.npy), and the values of the columns of a table (columns.csv)
+    /// Folder for images (.png), arrays (.npy), the values of the columns of a table (columns.csv), and texts with colored words (texts.html)
     #[arg(long, value_name = "DIR", default_value = "explained")]
     out: PathBuf,
 
-    /// Write the values of the columns of a table to this file, as JSON; without inputs also their partial dependence
+    /// Write the values of columns or words to this file, as JSON; without inputs also the partial dependence of the columns
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
@@ -91,19 +92,32 @@ impl Explain {
         let explainer = match given {
             Some(given) => given,
             None if columns.is_some() => explainer("shapley")?,
-            None => explainer(if is_text { "occlusion" } else { "integrated-gradients" })?,
+            None if is_text => Explainer::for_texts(&Subject::new(&classifier, 0))?,
+            None => explainer("integrated-gradients")?,
         };
         let class = self.class.as_deref().map(|name| class_of(&classifier, name)).transpose()?;
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot create {}", self.out.display()))?;
-        match columns {
-            Some(columns) => {
+        let table = classifier.metadata().input.table.as_ref();
+        match (columns, table.filter(|table| table.only_text().is_some())) {
+            (Some(columns), _) => {
                 let run = self.model.is_dir().then(|| RunFolder::open(&self.model)).transpose()?;
                 let mut rows = columns::Rows::new(&classifier, columns, explainer, run.as_ref(), &self.out)?;
                 self.explain_each(&classifier, class, &mut |explained| rows.add(&classifier, explained))?;
                 rows.finish(self.json.as_deref())?;
             }
-            None => {
+            (None, Some(layout)) => {
+                let mut names = HashSet::new();
+                let mut texts = texts::Texts::new(TextReader::new(layout), explainer, &self.out);
+                self.explain_each(&classifier, class, &mut |explained| {
+                    let attribution = texts.add(&classifier, explained)?;
+                    let name = unique_name(explained.location, texts.method(), &mut names);
+                    self.write_array(&name, &Tensor::from_slice(&attribution))?;
+                    Ok((attribution.iter().map(|value| f64::from(*value)).sum(), texts.path().to_path_buf()))
+                })?;
+                texts.finish(self.json.as_deref())?;
+            }
+            (None, None) => {
                 let mut names = HashSet::new();
                 self.explain_each(&classifier, class, &mut |explained| {
                     self.write_map(&classifier, &explainer, explained, &mut names)
@@ -151,7 +165,14 @@ impl Explain {
         Ok(())
     }
 
-    /// Writes the attribution of an image, a text or an array. Returns the sum of its values and the file.
+    /// Writes an attribution as an array, and returns the file.
+    fn write_array(&self, name: &str, attribution: &Tensor) -> anyhow::Result<PathBuf> {
+        let array = self.out.join(format!("{name}.npy"));
+        atomic::replace(&array, |temporary| attribution.write_npy(temporary).map_err(Error::from))?;
+        Ok(array)
+    }
+
+    /// Writes the attribution of an image, a pair of texts or an array. Returns the sum of its values and the file.
     fn write_map(
         &self,
         classifier: &Classifier,
@@ -162,9 +183,7 @@ impl Explain {
         let subject = Subject::new(classifier, explained.class);
         let attribution = explainer.attribute(&subject, explained.raw)?;
         let name = unique_name(explained.location, explainer.name(), names);
-        let array = self.out.join(format!("{name}.npy"));
-        atomic::replace(&array, |temporary| attribution.write_npy(temporary).map_err(Error::from))?;
-        let mut written = array;
+        let mut written = self.write_array(&name, &attribution)?;
         let range = classifier.metadata().input.value_range.filter(|_| subject.shape().len() == 3);
         if let Some(range) = range {
             let image = overlay(&explained.raw.view(subject.shape()), &attribution, range)?;

@@ -123,6 +123,16 @@ impl Tokenizer {
         Ok(self.encoding(text, true)?.get_ids().to_vec())
     }
 
+    /// The bytes of the tokens of [`Tokenizer::encode`]: the first one and the one after the last, equal for special tokens.
+    ///
+    /// # Errors
+    /// Those of [`Tokenizer::encode`].
+    pub fn spans(&self, text: &str) -> Result<Vec<(usize, usize)>> {
+        // `encode_fast` computes no offsets.
+        let encoding = self.inner.encode(text, true).map_err(|reason| cannot_encode(text, reason))?;
+        Ok(encoding.get_offsets().to_vec())
+    }
+
     /// The ids of a pair of texts. Of a pair that is too long, the longer text loses its end first.
     ///
     /// # Errors

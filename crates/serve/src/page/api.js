@@ -15,7 +15,7 @@ const api = {
     return api.ask(path, { method: "POST", headers: { "Content-Type": type }, body });
   },
 
-  // An input is an image (a Blob) or a row (a list of cells).
+  // An input is an image (a Blob), a text, or a row (a list of cells).
   classify(input) {
     return api.send("/v1/predict", input);
   },
@@ -25,13 +25,14 @@ const api = {
   },
 
   send(path, input) {
-    return input.image
-      ? api.post(path, input.image, "application/octet-stream")
+    if (input.image) return api.post(path, input.image, "application/octet-stream");
+    return input.text !== undefined
+      ? api.post(path, input.text, "text/plain")
       : api.post(path, JSON.stringify({ inputs: [input.row] }));
   },
 
   async correct(input, answer, sha256, correction) {
-    const what = input.image ? { image: await base64(input.image) } : { values: input.row };
+    const what = input.image ? { image: await base64(input.image) } : { values: input.row ?? [input.text] };
     return api.post("/v1/feedback", JSON.stringify({ ...what, answer, correction, model_sha256: sha256 }));
   },
 };

@@ -26,7 +26,8 @@ async function begin() {
     model.architecture, summary,
     score === undefined ? null : `validation ${metric.name} ${metric.show(score)}`, model.sha256.slice(0, 12),
   ].filter(Boolean).join(" · ");
-  const source = model.input.kind === "image" ? imageInput(model, later) : rowInput(model, later);
+  const sources = { image: imageInput, text: (_, changed) => textInput(changed) };
+  const source = (sources[model.input.kind] ?? rowInput)(model, later);
   function later() {
     clearTimeout(timer);
     timer = setTimeout(() => classify(source, results), WAIT_MS);

@@ -196,7 +196,8 @@ async function showMap(found, image) {
 
 // The columns with the largest contributions, each with a bar to the right or, if it is negative, to the left.
 function showReasons(found, names) {
-  const all = found.values.map((value, place) => ({ value, name: names[place] ?? `value ${place + 1}` }));
+  const named = found.values.map((value, place) => ({ value, name: names[place] ?? `value ${place + 1}` }));
+  const all = named.filter(({ value }) => value !== 0);
   all.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
   const most = Math.abs(all[0]?.value) || 1;
   byId("reasons").replaceChildren(...all.slice(0, 12).map(({ value, name }) => {

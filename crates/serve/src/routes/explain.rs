@@ -17,6 +17,7 @@ pub(super) async fn explain(State(app): State<Arc<App>>, request: Request) -> Re
     let options = request::options(&uri, &["class"])?;
     let served = app.models.current();
     let class = options.get("class").map(|name| request::class_of(&served, name)).transpose()?;
+    let given = inputs::only_text(&served.spec, &headers, &body);
     let mut rows = inputs::read(&served.spec, app.limits, &headers, body)?;
     let row = rows.pop().filter(|_| rows.is_empty());
     let row = row.ok_or_else(|| Problem::unprocessable("explain requires exactly one input"))?.values;
@@ -27,7 +28,8 @@ pub(super) async fn explain(State(app): State<Arc<App>>, request: Request) -> Re
     if let Some(Err(problem)) = found.into_iter().next() {
         return Err(Problem::unprocessable(problem));
     }
-    let found = request::answer(&app, &served, 1, |answer| Job::Explain { row, class, answer }).await?;
+    let text = given.clone();
+    let found = request::answer(&app, &served, 1, |answer| Job::Explain { row, class, text, answer }).await?;
     let mut answer = json!({
         "class": served.metadata.classes[found.class],
         "output": served.metadata.outputs.explained(),
@@ -38,6 +40,10 @@ pub(super) async fn explain(State(app): State<Arc<App>>, request: Request) -> Re
     });
     if let Some(columns) = found.columns {
         (answer["columns"], answer["base"]) = (columns.names.into(), columns.base.into());
+    }
+    if let Some(text) = found.text {
+        (answer["text"], answer["words"], answer["base"]) =
+            (json!(given), json!(text.words), json!(text.base));
     }
     Ok(reply::json(StatusCode::OK, &answer))
 }

@@ -52,6 +52,7 @@ fn input(metadata: &Metadata) -> Value {
     let input = &metadata.input;
     // For example, digits are table rows and images.
     let kind = match (&input.table, Channels::of(&input.shape)) {
+        (Some(table), _) if table.only_text().is_some() => "text",
         (_, Some(_)) => "image",
         (Some(_), None) => "table",
         (None, None) => "values",

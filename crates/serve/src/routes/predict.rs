@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{App, request, state};
 use crate::problem::Problem;
+use crate::recent::{self, RecentPrediction};
 use crate::record::Record;
 use crate::telemetry::Phases;
 use crate::worker::Job;
@@ -46,9 +47,7 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let top_k = top_k.ok_or_else(|| Problem::malformed("top_k must be a positive integer"))?;
     let top_k = top_k.min(classes.len());
     let bytes = body.len() as u64;
-    // A reference to the same bytes.
-    let recorded = app.recorder.is_some().then(|| body.clone());
-    let rows = inputs::read(&served.spec, app.limits, &headers, body)?;
+    let rows = inputs::read(&served.spec, app.limits, &headers, body.clone())?;
     Phases::add("read", begun, Instant::now(), &[("http.request.body.size", bytes)]);
     let (rows, unknown): (Vec<_>, Vec<_>) = rows.into_iter().map(|row| (row.values, row.unknown)).unzip();
     let found = request::answer(&app, &served, rows.len(), |answer| Job::Classify { rows, answer }).await?;
@@ -69,9 +68,17 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     match inputs::invalid_rows(&faults) {
         Some(problem) => Err(problem),
         None => {
-            let reply = Reply { id: state::new_id(), model_sha256: served.sha256.clone(), results };
+            let id = state::new_id();
+            let recorded = app.recorder.is_some().then(|| (headers.clone(), body.clone()));
+            if served.metadata.outputs.is_classification() {
+                let answers =
+                    results.iter().filter_map(|result| recent::answer(&result.prediction)).collect();
+                let model_sha256 = served.sha256.clone();
+                app.recent.add(id.clone(), RecentPrediction { headers, body, answers, model_sha256 });
+            }
+            let reply = Reply { id, model_sha256: served.sha256.clone(), results };
             let response = reply::json(StatusCode::OK, &reply);
-            if let Some(body) = recorded {
+            if let Some((headers, body)) = recorded {
                 record(&app, reply, &headers, body).await;
             }
             Ok(response)

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::App;
+use crate::form;
 use crate::metrics::Rejected;
 use crate::models::ServedModel;
 use crate::problem::Problem;
@@ -19,7 +20,7 @@ use cresset::error::{did_you_mean, quoted};
 
 type Result<T> = std::result::Result<T, Problem>;
 
-/// Reads head and body of a request.
+/// Reads head and body of a request. The body of a form is its file.
 pub(super) async fn read_request(app: &App, request: Request) -> Result<(Uri, HeaderMap, Bytes)> {
     let (head, body) = request.into_parts();
     let too_large = || Problem::too_large(format!("the body is larger than {} bytes", app.most_bytes));
@@ -30,7 +31,10 @@ pub(super) async fn read_request(app: &App, request: Request) -> Result<(Uri, He
         return Err(too_large());
     }
     match timeout(app.time, to_bytes(body, app.most_bytes)).await {
-        Ok(Ok(body)) => Ok((head.uri, head.headers, body)),
+        Ok(Ok(body)) => {
+            let (headers, body) = form::unwrapped(head.headers, body).await?;
+            Ok((head.uri, headers, body))
+        }
         Ok(Err(error)) => {
             let is_long = std::error::Error::source(&error)
                 .is_some_and(|source| source.to_string().contains("length limit"));

@@ -10,6 +10,7 @@ use crate::inputs::Limits;
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::rate::Rate;
+use crate::recent::Recent;
 use crate::record::Recorder;
 use crate::telemetry::Telemetry;
 use cresset::feedback;
@@ -23,6 +24,8 @@ pub(crate) struct App {
     pub corrections: Arc<feedback::FeedbackWriter>,
     /// None unless predictions are recorded.
     pub recorder: Option<Recorder>,
+    /// The latest predictions, for corrections.
+    pub recent: Recent,
     /// None if it is off.
     pub telemetry: Option<Telemetry>,
     pub limits: Limits,

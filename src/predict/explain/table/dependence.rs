@@ -104,7 +104,7 @@ fn grid(column: &TableColumn, rows: &Tensor) -> Result<Option<Grid>> {
         texts.iter().take(MAX_VALUES).map(|text| shown_category(text).to_string()).collect::<Vec<_>>()
     };
     let (names, features): (Vec<String>, Vec<Vec<f32>>) = match &column.kind {
-        ColumnKind::Number | ColumnKind::Date { .. } => return Ok(number_grid(column, rows)?),
+        ColumnKind::Number | ColumnKind::Date { .. } => return number_grid(column, rows),
         ColumnKind::Category { categories, .. } => {
             let names = names(categories);
             let features = (0..names.len()).map(one_hot).collect();
