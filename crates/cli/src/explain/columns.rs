@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cresset::data::atomic;
 use cresset::error::{Error, Result};
+use cresset::model::Outputs;
 use cresset::predict::Classifier;
 use cresset::predict::explain::table::{Background, TableColumns};
 use cresset::predict::explain::{Explainer, Subject};
@@ -57,8 +58,11 @@ impl Rows {
         };
         let outputs = &classifier.metadata().outputs;
         let names = columns.names().into_iter().map(String::from);
-        let header = ["input", outputs.noun(), "probability", outputs.explained(), "base"].map(String::from);
-        let csv = csv_line(&header.into_iter().chain(names).collect::<Vec<_>>());
+        // A number is its own output.
+        let probability = if is_number(outputs) { None } else { Some("probability") };
+        let header =
+            ["input", outputs.noun()].into_iter().chain(probability).chain([outputs.explained(), "base"]);
+        let csv = csv_line(&header.map(String::from).chain(names).collect::<Vec<_>>());
         let sums = vec![0.; columns.0.len()];
         Ok(Rows { columns, background, explainer, path: out.join(FILE), csv, rows: Vec::new(), sums })
     }
@@ -71,15 +75,10 @@ impl Rows {
         let score = subject.scores(raw)?.double_value(&[0]);
         let base = if self.explainer.is_for_tables() { Some(subject.base()?) } else { None };
         let number = |value: f64| format!("{value:.6}");
-        let fields = [
-            input.clone(),
-            label.clone(),
-            number(*probability),
-            number(score),
-            base.map_or(String::new(), number),
-        ];
-        self.csv +=
-            &csv_line(&fields.into_iter().chain(values.iter().copied().map(number)).collect::<Vec<_>>());
+        let probability = (!is_number(&classifier.metadata().outputs)).then(|| number(*probability));
+        let fields = [input.clone(), label.clone()].into_iter().chain(probability);
+        let fields = fields.chain([number(score), base.map_or(String::new(), number)]);
+        self.csv += &csv_line(&fields.chain(values.iter().copied().map(number)).collect::<Vec<_>>());
         let by_name: Map<String, Value> = self
             .columns
             .names()
@@ -88,7 +87,7 @@ impl Rows {
             .zip(values.iter().map(|value| (*value).into()))
             .collect();
         self.rows.push(json!({
-            "input": input, "output": label, "probability": probability, "score": score, "base": base, "values": by_name,
+            "input": input, "output": label, "probability": explained.probability, "score": score, "base": base, "values": by_name,
         }));
         self.sums.iter_mut().zip(&values).for_each(|(sum, value)| *sum += value.abs());
         Ok((values.iter().sum(), self.path.clone()))
@@ -110,6 +109,10 @@ impl Rows {
         tell(&format!("mean absolute value: {}", shown.collect::<Vec<_>>().join(", ")));
         Ok(())
     }
+}
+
+fn is_number(outputs: &Outputs) -> bool {
+    matches!(outputs, Outputs::Regression { .. })
 }
 
 /// Explains the model of a run as a whole: prints the importance of its columns.
