@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::phrases::LeakingPhrase;
+use crate::column::ColumnKind;
+use crate::texts::ColumnTexts;
 use crate::tokens::{PADDING, Tokenization, words};
 use crate::{Dataset, Inputs, parallel};
 
@@ -52,48 +54,26 @@ impl std::fmt::Display for Distribution {
 impl TextLengths {
     /// The lengths of the texts of a data set, with these phrases; none if its examples are no texts.
     pub(in crate::audit) fn of(dataset: &Dataset, leaking_phrases: Vec<LeakingPhrase>) -> Option<Self> {
-        let (texts, table) =
-            (dataset.texts.as_ref()?, dataset.table.as_ref().filter(|table| table.is_text())?);
+        let texts = dataset.texts.as_ref()?;
+        let table = dataset.table.as_ref().filter(|table| table.is_text())?;
         let Inputs::Floats(ids) = &dataset.inputs else { return None };
-        let rows: Vec<usize> = (0..dataset.rows()).collect();
-        let width = table.features();
-        let used =
-            |row: &usize| ids[row * width..][..width].iter().filter(|id| **id != PADDING as f32).count();
-        let (characters, tokens) = rows
+        let columns: Vec<(&ColumnTexts, &Tokenization, usize)> = texts
+            .columns
             .iter()
-            .map(|row| {
-                let own = texts.columns.iter().map(|column| column.of(*row).chars().count());
-                (own.sum::<usize>(), used(row))
-            })
-            .unzip();
-        let kinds = || {
-            table.columns.iter().filter_map(|column| match &column.kind {
-                crate::column::ColumnKind::Tokens { tokenization, length } => Some((tokenization, *length)),
+            .zip(&table.columns)
+            .filter_map(|(texts, column)| match &column.kind {
+                ColumnKind::Tokens { tokenization, length } => Some((texts, tokenization, *length)),
                 _ => None,
             })
-        };
-        let all = parallel::map(&rows, |row| -> (usize, bool) {
-            let counts = texts.columns.iter().zip(kinds()).map(|(column, (tokenization, length))| {
-                let count = match tokenization {
-                    Tokenization::Hashed { .. } => words(column.of(*row).as_bytes()).count(),
-                    #[cfg(feature = "tokenizers")]
-                    Tokenization::Vocabulary { .. } => 0,
-                };
-                (count, count > length)
-            });
-            counts.fold((0, false), |(sum, is_cut), (count, own)| (sum + count, is_cut || own))
-        });
-        let is_hashed = kinds().all(|(tokenization, _)| tokenization.is_hashed());
-        let tokens = if is_hashed { all.iter().map(|(count, _)| *count).collect() } else { tokens };
-        let cut = match is_hashed {
-            true => all.iter().filter(|(_, is_cut)| *is_cut).count(),
-            false => texts.columns.iter().map(|column| column.longer).max().unwrap_or(0),
-        };
+            .collect();
+        let rows: Vec<usize> = (0..dataset.rows()).collect();
+        let width = table.features();
+        let counts = parallel::map(&rows, |row| RowCounts::of(&columns, &ids[row * width..][..width], *row));
         Some(TextLengths {
-            characters: Distribution::of(characters),
-            tokens: Distribution::of(tokens),
-            max_length: kinds().map(|(_, length)| length).max().unwrap_or(0),
-            cut,
+            characters: Distribution::of(counts.iter().map(|counts| counts.characters).collect()),
+            tokens: Distribution::of(counts.iter().map(|counts| counts.tokens).collect()),
+            max_length: columns.iter().map(|(.., length)| *length).max().unwrap_or(0),
+            cut: counts.iter().filter(|counts| counts.is_cut).count(),
             leaking_phrases,
         })
     }
@@ -108,6 +88,42 @@ impl TextLengths {
                 self.cut, self.max_length
             ),
         ]
+    }
+}
+
+/// The lengths of the texts of an example.
+#[derive(Default)]
+struct RowCounts {
+    characters: usize,
+    tokens: usize,
+    is_cut: bool,
+}
+
+impl RowCounts {
+    /// The lengths of the texts of these columns of a row with these ids.
+    fn of(columns: &[(&ColumnTexts, &Tokenization, usize)], ids: &[f32], row: usize) -> Self {
+        let (mut counts, mut first) = (RowCounts::default(), 0);
+        for (texts, tokenization, length) in columns {
+            let text = texts.of(row);
+            let own = &ids[first..first + length];
+            first += length;
+            let (tokens, is_cut) = match tokenization {
+                Tokenization::Hashed { .. } => {
+                    let count = words(text.as_bytes()).count();
+                    (count, count > *length)
+                }
+                // A text of as many tokens as are used was probably cut by the tokenizer.
+                #[cfg(feature = "tokenizers")]
+                Tokenization::Vocabulary { .. } => {
+                    let count = own.iter().filter(|id| **id != PADDING as f32).count();
+                    (count, texts.longer > 0 && count == *length)
+                }
+            };
+            counts.characters += text.chars().count();
+            counts.tokens += tokens;
+            counts.is_cut |= is_cut;
+        }
+        counts
     }
 }
 
