@@ -53,3 +53,26 @@ pub fn rotations(positions: i64, width: i64, base: f64) -> [Tensor; 2] {
     let angles = (Tensor::arange(positions, options).unsqueeze(1) * frequencies).repeat([1, 2]);
     [angles.cos().to_kind(Kind::Float), angles.sin().to_kind(Kind::Float)]
 }
+
+/// Cosines and sines of the angles of positions, (tokens, width of a head).
+#[derive(Debug)]
+pub struct Turns<'a> {
+    pub cosines: &'a Tensor,
+    pub sines: &'a Tensor,
+}
+
+impl Turns<'_> {
+    /// Rotates queries or keys (N, heads, tokens, width of a head).
+    pub fn apply(&self, x: &Tensor) -> Tensor {
+        let halves = x.chunk(2, -1);
+        x * self.cosines + Tensor::cat(&[-&halves[1], halves[0].shallow_clone()], -1) * self.sines
+    }
+
+    /// The equivalent of [`Turns::apply`] in TorchScript: replaces the tensor `name` by the rotated one, by `cosines` and `sines`.
+    pub fn script(name: &str) -> String {
+        format!(
+            "    {name}_a, {name}_b = torch.chunk({name}, 2, -1)\n    {name} = torch.add(torch.mul({name}, cosines), \
+             torch.mul(torch.cat([torch.neg({name}_b), {name}_a], -1), sines))\n"
+        )
+    }
+}

@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::attention::rotations;
+use super::attention::{Turns, rotations};
 use super::word_vectors::{MASKED_MEAN, masked_mean};
 use super::{WordVectors, class_of};
 use crate::model::Task;
@@ -111,26 +111,15 @@ impl Block {
     }
 
     /// `x` is (N, tokens, width), `bias` (N, 1, 1, tokens) 0 for tokens and -∞ for padding.
-    fn forward(
-        &self,
-        x: &Tensor,
-        bias: &Tensor,
-        turns: [&Tensor; 2],
-        size: EncoderSize,
-        train: bool,
-    ) -> Tensor {
+    fn forward(&self, x: &Tensor, bias: &Tensor, turns: &Turns, size: EncoderSize, train: bool) -> Tensor {
         let EncoderSize { width, heads, dropout, .. } = size;
         let length = x.size()[1];
         let all = self.norm1.forward(x, train).linear(&self.in_weight, Some(&self.in_bias));
         let all = all.reshape([-1, length, 3, heads, width / heads]).permute([2, 0, 3, 1, 4]);
-        let rotate = |x: Tensor| {
-            let halves = x.chunk(2, -1);
-            &x * turns[0] + Tensor::cat(&[-&halves[1], halves[0].shallow_clone()], -1) * turns[1]
-        };
         let rate = if train { dropout } else { 0. };
         let seen = Tensor::scaled_dot_product_attention(
-            &rotate(all.get(0)),
-            &rotate(all.get(1)),
+            &turns.apply(&all.get(0)),
+            &turns.apply(&all.get(1)),
             &all.get(2),
             Some(bias),
             rate,
@@ -145,12 +134,6 @@ impl Block {
     }
 
     fn class(&self, EncoderSize { width, heads, dropout, .. }: EncoderSize) -> Class {
-        let rotate = |name: &str| {
-            format!(
-                "    {name}_a, {name}_b = torch.chunk({name}, 2, -1)\n    {name} = torch.add(torch.mul({name}, cosines), \
-                 torch.mul(torch.cat([torch.neg({name}_b), {name}_a], -1), sines))\n"
-            )
-        };
         let forward = format!(
             r#"  def forward(self: {{class}}, x: Tensor, bias: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     length = torch.size(x, 1)
@@ -165,8 +148,8 @@ impl Block {
     return torch.add(y, torch.dropout((self.fc2).forward(hidden), {dropout:?}, self.training))
 "#,
             head = width / heads,
-            rotate_q = rotate("q"),
-            rotate_k = rotate("k"),
+            rotate_q = Turns::script("q"),
+            rotate_k = Turns::script("k"),
         );
         let attention = Class::new("Attention", "")
             .parameter("in_proj_weight", &self.in_weight)
@@ -187,15 +170,13 @@ impl Layer for TextEncoder {
         let length = mask.size()[1];
         let [cosines, sines] =
             [&self.cosines, &self.sines].map(|table| table.like(&vectors).narrow(0, 0, length));
+        let turns = Turns { cosines: &cosines, sines: &sines };
         let bias = mask.log().unsqueeze(1).unsqueeze(1);
         // A text without tokens attends to its padding.
         let is_empty = mask.sum_dim_intlist(1, true, mask.kind()).eq(0.).unsqueeze(1).unsqueeze(1);
         let bias = bias.masked_fill(&is_empty, 0.);
         let x = vectors.dropout(self.size.dropout, train);
-        let x = self
-            .blocks
-            .iter()
-            .fold(x, |x, block| block.forward(&x, &bias, [&cosines, &sines], self.size, train));
+        let x = self.blocks.iter().fold(x, |x, block| block.forward(&x, &bias, &turns, self.size, train));
         masked_mean(&self.norm.forward(&x, train), &mask)
     }
 

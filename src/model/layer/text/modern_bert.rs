@@ -3,8 +3,8 @@
 use tch::nn::{self, Init};
 use tch::{Kind, Tensor};
 
-use super::attention::{PADDING_BIAS, padding_bias, rotations};
-use super::modern_block::{GatedBlock, Turns};
+use super::attention::{PADDING_BIAS, Turns, padding_bias, rotations};
+use super::modern_block::GatedBlock;
 use super::sequence::{PairFrame, Sequence, TextSequence};
 use super::{Pooling, attribute, class_of, descend};
 use crate::model::Task;

@@ -4,6 +4,7 @@ use tch::Tensor;
 use tch::nn;
 
 use super::adapter::Adapter;
+use super::attention::Turns;
 use super::modern_bert::ModernBertSize;
 use super::{class_of, descend};
 use crate::model::layer::{Layer, LayerNorm, Linear};
@@ -21,21 +22,6 @@ pub struct GatedBlock {
     norm: LayerNorm,
     inner: Linear,
     outer: Linear,
-}
-
-/// Cosines and sines of the angles of positions, (tokens, width of a head).
-#[derive(Debug)]
-pub struct Turns<'a> {
-    pub cosines: &'a Tensor,
-    pub sines: &'a Tensor,
-}
-
-impl Turns<'_> {
-    /// Rotates queries or keys (N, heads, tokens, width of a head).
-    fn apply(&self, x: &Tensor) -> Tensor {
-        let halves = x.chunk(2, -1);
-        x * self.cosines + Tensor::cat(&[-&halves[1], halves[0].shallow_clone()], -1) * self.sines
-    }
 }
 
 impl GatedBlock {
@@ -112,12 +98,6 @@ impl GatedBlock {
     pub fn class(&self, size: &ModernBertSize) -> Class {
         let ModernBertSize { width, heads, dropout, .. } = *size;
         let normed = if self.attention_norm.is_some() { "(self.attn_norm).forward(x)" } else { "x" };
-        let rotated = |name: &str| {
-            format!(
-                "    {name}_a, {name}_b = torch.chunk({name}, 2, -1)\n    {name} = torch.add(torch.mul({name}, cosines), \
-                 torch.mul(torch.cat([torch.neg({name}_b), {name}_a], -1), sines))\n"
-            )
-        };
         let forward = format!(
             r#"  def forward(self: {{class}}, x: Tensor, bias: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     length = torch.size(x, 1)
@@ -133,8 +113,8 @@ impl GatedBlock {
     return torch.add(y, (self.mlp.Wo).forward(hidden))
 "#,
             head = width / heads,
-            rotate_q = rotated("q"),
-            rotate_k = rotated("k"),
+            rotate_q = Turns::script("q"),
+            rotate_k = Turns::script("k"),
         );
         let class = Class::new("GatedBlock", forward);
         let class = match &self.attention_norm {
