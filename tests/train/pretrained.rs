@@ -251,4 +251,11 @@ fn the_list_of_pretrained_weights_has_those_of_known_architectures() {
     let line = listed.lines().find(|line| line.starts_with(NAME)).unwrap();
     let words: Vec<_> = line.split_whitespace().collect();
     assert_eq!(words[1..], ["resnet18", "11.69", "M", "73.2", "%", "at", "288", "224x224", "Apache-2.0"]);
+    let encoder = listed.lines().find(|line| line.starts_with("FacebookAI/roberta-base")).unwrap();
+    let words: Vec<_> = encoder.split_whitespace().collect();
+    assert_eq!(words[1..], ["roberta", "124.65", "M", "512", "MIT"]);
+    let architectures: Vec<_> = cresset::model::ARCHITECTURES.iter().map(|known| known.name).collect();
+    assert!(
+        cresset::model::pretrained::ENCODERS.iter().all(|known| architectures.contains(&known.architecture))
+    );
 }

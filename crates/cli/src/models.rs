@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::Args;
 use cresset::data::InputShape;
-use cresset::model::pretrained::PretrainedModel;
+use cresset::model::pretrained::{ENCODERS, PretrainedEncoder, PretrainedModel};
 use cresset::model::{ARCHITECTURES, Architecture, Network, Task};
 
 use super::{Ended, show, thousands};
@@ -107,9 +107,17 @@ fn pretrained() -> anyhow::Result<String> {
             top1.0, top1.1
         )?;
     }
-    text += "\nTop-1 accuracy on ImageNet-1k, as timm or torchvision publishes it for images of this height and width.\n";
-    text += "`cresset train --pretrained NAME` downloads the weights once. Other models of the hub with weights of these\n";
-    text += "architectures, in timm's format, can be used by their names, too.\n";
+    text += "\nTop-1 accuracy on ImageNet-1k, as timm or torchvision publishes it for images of this height and width.\n\n";
+    let names = ENCODERS.iter().map(|encoder| encoder.name.len()).max().unwrap_or(0);
+    writeln!(text, "{:<names$}  {:<10}  parameters  tokens  license", "name (texts)", "model")?;
+    for PretrainedEncoder { name, architecture, megaparameters, tokens, license } in ENCODERS {
+        writeln!(
+            text,
+            "{name:<names$}  {architecture:<10}  {megaparameters:>8.2} M  {tokens:>6}  {license}"
+        )?;
+    }
+    text += "\n`cresset train --pretrained NAME` downloads the weights once. Other models of the hub with weights of these\n";
+    text += "architectures, in the format of timm or, for texts, of transformers, can be used by their names, too.\n";
     Ok(text)
 }
 

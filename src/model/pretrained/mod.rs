@@ -3,6 +3,7 @@
 //! [`resolve`] finds the files of a name, after downloading them if necessary, and reads how the weights were trained.
 
 mod config;
+mod encoders;
 #[cfg(feature = "hub")]
 mod hub;
 mod registry;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 pub use config::PretrainedConfig;
+pub use encoders::{ENCODERS, PretrainedEncoder};
 pub use registry::{PRETRAINED, PretrainedModel};
 pub(crate) use source::is_revision_of;
 pub use source::{HUB, Source};
