@@ -1,5 +1,8 @@
 //! A model with its parameters.
 
+mod changes;
+mod parameters;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,12 +11,13 @@ use tch::{Device, Kind, Tensor, nn};
 
 use super::body::Body;
 use super::imported::Imported;
-use super::layer::{self, ADAPTER, Bag, FlatStep, Grid, LayerRow, Linear, Relu, Sequential, member_outputs};
+use super::layer::{self, Bag, FlatStep, Grid, LayerRow, Linear, Relu, Sequential, member_outputs};
 use super::script::Class;
-use super::{Architecture, Model, Task, perceptron, pruning};
+use super::{Architecture, Model, Task, perceptron};
 use crate::data::InputShape;
-use crate::distributed::World;
-use crate::error::{Error, Result};
+use crate::error::Result;
+pub(super) use parameters::is_in;
+use parameters::{MLP_HEAD, layers_of, shallow_clones};
 
 /// Tensors by name, in the order of their names.
 ///
@@ -261,24 +265,6 @@ impl Network {
         self.layers().and_then(|layers| layers.token_vectors(inputs))
     }
 
-    /// Freezes all parameters but the adapters of `--lora` and the last layer.
-    ///
-    /// # Errors
-    /// A model without adapters.
-    pub(crate) fn train_only_adapters(&mut self) -> Result<()> {
-        let is_adapter = |name: &str| name.contains(ADAPTER);
-        if !self.trainable.keys().any(|name| is_adapter(name)) {
-            let problem = "--lora requires --pretrained with a text encoder, such as bert";
-            return Err(Error::Usage(problem.to_string()));
-        }
-        for (_, tensor) in self.trainable.iter().filter(|(name, _)| !is_adapter(name) && !self.is_head(name))
-        {
-            let _ = tensor.set_requires_grad(false);
-        }
-        self.trainable.retain(|_, tensor| tensor.requires_grad());
-        Ok(())
-    }
-
     /// Whether it is an encoder of texts that pretrained weights exist for, such as `bert`.
     pub(crate) fn is_pretrained_encoder(&self) -> bool {
         self.layers().is_some_and(Sequential::has_token_vectors)
@@ -372,132 +358,9 @@ impl Network {
         steps.into_iter().filter_map(grid_of).collect()
     }
 
-    /// The names of the parameters that have sparse gradients in training.
-    pub(crate) fn sparse_parameters(&self) -> Vec<String> {
-        self.layers().map_or(Vec::new(), |layers| layers.sparse_parameters(""))
-    }
-
     /// SHA-256 of the file of an imported model, in hexadecimal.
     pub fn fingerprint(&self) -> Option<&str> {
         self.fingerprint.as_deref()
-    }
-
-    /// All parameters and buffers, sorted by name, with the names of PyTorch's `state_dict()`.
-    pub fn state(&self) -> Tensors {
-        shallow_clones(&self.state).collect()
-    }
-
-    /// Whether the tensor of this name is a parameter (not a buffer).
-    pub fn is_parameter(&self, name: &str) -> bool {
-        self.parameters.contains_key(name)
-    }
-
-    /// The parameters that are not frozen, including those that [`Network::train_only_head`] disables for now.
-    pub fn parameters(&self) -> Tensors {
-        shallow_clones(&self.trainable).collect()
-    }
-
-    /// The blocks of the model from input to output, as name prefixes of parameters: `conv1`, `layer1`, …. The last one is
-    /// the head.
-    ///
-    /// ```
-    /// # use cresset::model::Task;
-    /// # use cresset::prelude::*;
-    /// # use tch::Device;
-    /// # let task = Task::new(InputShape(vec![4]), 3);
-    /// let network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
-    /// assert_eq!(network.blocks(), ["fc1", "fc2"]);
-    /// assert!(network.is_head("fc2.weight") && !network.is_head("fc1.weight"));
-    /// # Ok::<(), cresset::error::Error>(())
-    /// ```
-    pub fn blocks(&self) -> Vec<String> {
-        let mut blocks: Vec<String> = Vec::new();
-        for name in &self.layer_names {
-            let block = block(name);
-            if !blocks.contains(&block) {
-                blocks.push(block);
-            }
-        }
-        blocks
-    }
-
-    /// Whether a parameter belongs to the last layer, which computes the logits. Each member of a bag has one.
-    pub fn is_head(&self, name: &str) -> bool {
-        self.layer_names.last().is_some_and(|head| is_in(in_member(name), in_member(head)))
-    }
-
-    /// The name of the last layer.
-    pub(crate) fn head_name(&self) -> &str {
-        self.layer_names.last().map_or("", String::as_str)
-    }
-
-    /// The weight, (classes, width), and the bias, (classes), of the last layer.
-    ///
-    /// # Errors
-    /// A last layer that is not fully connected, and one without a bias.
-    pub(crate) fn head(&self) -> Result<(Tensor, Tensor)> {
-        let layer = self.head_name();
-        let tensor = |name: &str| self.parameters.get(&format!("{layer}.{name}"));
-        match (tensor("weight"), tensor("bias")) {
-            (Some(weight), Some(bias)) if weight.dim() == 2 && weight.size()[0] == self.task.classes => {
-                Ok((weight.shallow_clone(), bias.shallow_clone()))
-            }
-            _ => Err(Error::Usage(format!(
-                "the last layer of the model, `{layer}`, is not fully connected with a bias, so --head-only cannot fit it"
-            ))),
-        }
-    }
-
-    /// Freezes all parameters with one of these comma-separated name prefixes. Returns the number of frozen values.
-    ///
-    /// ```
-    /// # use cresset::model::Task;
-    /// # use cresset::prelude::*;
-    /// # use tch::Device;
-    /// # let task = Task::new(InputShape(vec![4]), 3);
-    /// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
-    /// assert_eq!(network.freeze("fc1")?, 4 * 8 + 8);
-    /// assert!(network.parameters().keys().all(|name| name.starts_with("fc2")));
-    /// # Ok::<(), cresset::error::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// A prefix that matches no parameter.
-    pub fn freeze(&mut self, prefixes: &str) -> Result<usize> {
-        let mut frozen = 0;
-        for prefix in prefixes.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let parameters = self.parameters().into_iter().filter(|(name, _)| is_in(name, prefix));
-            let count: usize = parameters.map(|(_, tensor)| tensor.set_requires_grad(false).numel()).sum();
-            if count == 0 {
-                let blocks = self.blocks().join(", ");
-                let problem =
-                    format!("--freeze: the model has no parameters in `{prefix}`. Its blocks are {blocks}");
-                return Err(Error::Usage(problem));
-            }
-            frozen += count;
-        }
-        self.trainable.retain(|_, tensor| tensor.requires_grad());
-        Ok(frozen)
-    }
-
-    /// Trains only the last layer, or all parameters that are not frozen.
-    ///
-    /// ```
-    /// # use cresset::model::Task;
-    /// # use cresset::prelude::*;
-    /// # use tch::Device;
-    /// # let task = Task::new(InputShape(vec![4]), 3);
-    /// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
-    /// network.train_only_head(true);
-    /// assert!(!network.state()["fc1.weight"].requires_grad());
-    /// network.train_only_head(false);
-    /// assert!(network.state()["fc1.weight"].requires_grad());
-    /// # Ok::<(), cresset::error::Error>(())
-    /// ```
-    pub fn train_only_head(&mut self, only_head: bool) {
-        for (name, tensor) in &self.trainable {
-            let _ = tensor.set_requires_grad(!only_head || self.is_head(name));
-        }
     }
 
     /// Whether it is a convolutional architecture. A single convolution, as in a vision transformer, does not count.
@@ -506,37 +369,9 @@ impl Network {
         self.layers().is_some() && kernels.count() > 1
     }
 
-    /// Uses the memory format channels last for kernels and inputs.
-    pub(crate) fn use_channels_last(&mut self) -> Result<()> {
-        self.is_channels_last = true;
-        for (_, mut tensor) in self.state() {
-            let value = cresset_bridge::memory::channels_last(&tensor.detach())?;
-            tensor.set_data(&value);
-        }
-        Ok(())
-    }
-
-    /// Synchronizes batch normalization over all ranks of `world`.
-    ///
-    /// # Errors
-    /// A model that is not a built-in architecture.
-    pub(crate) fn synchronize_batch_norm(&mut self, world: &World) -> Result<()> {
-        let Some(layers) = self.layers() else {
-            let problem = "--sync-batch-norm works only with the architectures that `cresset models` lists";
-            return Err(Error::Usage(problem.to_string()));
-        };
-        layers.synchronize(world);
-        Ok(())
-    }
-
     /// The device of the parameters.
     pub fn device(&self) -> Device {
         self.device
-    }
-
-    /// The total number of values of all parameters.
-    pub fn parameter_count(&self) -> usize {
-        self.parameters.values().map(Tensor::numel).sum()
     }
 
     /// The layers of a built-in architecture in execution order, with output shapes and costs for an example of shape `input`.
@@ -562,132 +397,7 @@ impl Network {
         }
         rows
     }
-
-    /// Copies values into the tensors of [`Network::state`].
-    ///
-    /// ```
-    /// # use cresset::model::Task;
-    /// # use cresset::prelude::*;
-    /// # use tch::Device;
-    /// # let task = Task::new(InputShape(vec![4]), 3);
-    /// let source = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
-    /// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 1)?;
-    /// network.load_state(&source.state()).unwrap();
-    /// assert_eq!(network.state()["fc1.weight"], source.state()["fc1.weight"]);
-    /// # Ok::<(), cresset::error::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// A tensor that is missing, unknown, or of another shape.
-    pub fn load_state(&mut self, from: &Tensors) -> std::result::Result<(), String> {
-        let state = self.state();
-        if let Some(name) = from.keys().find(|name| !state.contains_key(*name)) {
-            return Err(format!("the model has no tensor `{name}`"));
-        }
-        tch::no_grad(|| {
-            for (name, mut tensor) in state {
-                let value = from.get(&name).ok_or_else(|| format!("the tensor `{name}` is missing"))?;
-                if self.resizable.contains(&name) && value.size().get(1..) == tensor.size().get(1..) {
-                    tensor.set_data(&value.copy().to_device(tensor.device()).to_kind(tensor.kind()));
-                    continue;
-                }
-                if value.size() != tensor.size() {
-                    return Err(format!(
-                        "the tensor `{name}` is {:?}, but the model expects {:?}",
-                        value.size(),
-                        tensor.size()
-                    ));
-                }
-                tensor.copy_(value);
-            }
-            Ok(())
-        })
-    }
-
-    /// Removes the share `share` (above 0, below 1) of the least important channels and units of every layer that can be
-    /// pruned. Input and logits keep their sizes.
-    ///
-    /// ```
-    /// # use cresset::model::Task;
-    /// # use cresset::prelude::*;
-    /// # use tch::Device;
-    /// # let task = Task::new(InputShape(vec![4]), 3);
-    /// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
-    /// network.prune(0.5)?;
-    /// assert_eq!(network.state()["fc1.weight"].size(), [4, 4]);
-    /// # Ok::<(), cresset::error::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// A model that is not a built-in architecture, and one without prunable layers.
-    pub fn prune(&mut self, share: f64) -> Result<()> {
-        if let Some(reason) = self.why_unprunable() {
-            return Err(Error::Usage(format!("--prune: {reason}")));
-        }
-        let layers = self.layers().expect("a model that can be pruned has layers");
-        for cut in pruning::cuts(layers, &self.state, share) {
-            let tensor = self.state.get_mut(&cut.tensor).expect("a cut names a tensor of the model");
-            let kept = cut.apply(&tensor.detach());
-            tensor.set_data(&kept);
-        }
-        Ok(())
-    }
-
-    /// Why [`Network::prune`] fails; `None` if it does not.
-    pub(crate) fn why_unprunable(&self) -> Option<&'static str> {
-        let Some(layers) = self.layers() else {
-            return Some("only the architectures that `cresset models` lists can be pruned");
-        };
-        let is_prunable = !pruning::cuts(layers, &self.state, 0.5).is_empty();
-        (!is_prunable).then_some("this model has no channels or hidden units that can be pruned")
-    }
-
-    /// Converts all floating-point tensors to float64, for numerical checks.
-    pub fn double(&mut self) {
-        for tensor in self.state.values_mut().filter(|tensor| tensor.is_floating_point()) {
-            tensor.set_data(&tensor.to_kind(Kind::Double));
-        }
-    }
 }
 
 /// The name of the only layer of a bag.
 const BAG: &str = "bag";
-
-/// A name without that of the member of a bag.
-fn in_member(name: &str) -> &str {
-    let of_bag = name.strip_prefix(BAG).and_then(|rest| rest.strip_prefix(".member"));
-    of_bag.and_then(|rest| rest.split_once('.')).map_or(name, |(_, own)| own)
-}
-
-/// The name of the last layer after a hidden one.
-const MLP_HEAD: &str = "mlp_head";
-
-/// Shallow clones of the tensors, with their names.
-fn shallow_clones(tensors: &Tensors) -> impl Iterator<Item = (String, Tensor)> {
-    tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
-}
-
-/// The layers of parameters, without duplicates: `fc` for `fc.weight` and `fc.bias`.
-fn layers_of<'a>(parameters: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut layers: Vec<String> =
-        parameters.map(|name| name.rsplit_once('.').map_or(name, |(layer, _)| layer).to_string()).collect();
-    layers.dedup();
-    layers
-}
-
-/// Whether a dotted name is `prefix` or lies below it.
-pub(super) fn is_in(name: &str, prefix: &str) -> bool {
-    name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
-/// The block of a layer: its name up to the first component that ends with a digit, such as `layer1` for `layer1.0.conv2`.
-fn block(layer: &str) -> String {
-    let mut length = 0;
-    for part in layer.split('.') {
-        length += part.len() + 1;
-        if part.ends_with(|last: char| last.is_ascii_digit()) {
-            break;
-        }
-    }
-    layer[..length - 1].to_string()
-}
