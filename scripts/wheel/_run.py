@@ -211,7 +211,7 @@ def _events(
     def take(event: Event) -> None:
         told.append(event)
         if event["event"] == "warning":
-            warnings.warn(event["message"], RunWarning, stacklevel=5)
+            warnings.warn(event["message"], RunWarning, stacklevel=6)
         if on_event is not None:
             on_event(event)
 

@@ -71,8 +71,8 @@ class Training(unittest.TestCase):
         self.assertEqual([len(run.epochs) for run in folds.runs], [2, 2, 2])
         losses = [run.validation.loss for run in folds.runs]
         self.assertEqual([fold.loss for fold in folds.folds], losses)
-        self.assertAlmostEqual(folds.mean["loss"], numpy.mean(losses))
-        self.assertAlmostEqual(folds.deviation["loss"], numpy.std(losses, ddof=1))
+        self.assertAlmostEqual(folds.mean["loss"], float(numpy.mean(losses)))
+        self.assertAlmostEqual(folds.deviation["loss"], float(numpy.std(losses, ddof=1)))
         assert folds.label_errors is not None
         self.assertEqual(len(pandas.read_csv(folds.label_errors)), 150)
         unchanged = cresset.cross_validate(resume=folds.path)
