@@ -26,7 +26,7 @@ const FORMATS: &[&str] = &["pt", "pt2", "onnx"];
 const MODELS: [(&str, &[&str]); 5] = [
     ("mlp", &[]),
     ("cnn", &["--config", "recipes/cnn.toml"]),
-    ("resnet18", &["--model", "resnet18", "--model-options", "width=16"]),
+    ("resnet9", &["--model", "resnet9", "--model-options", "width=16"]),
     ("vit", &["--config", "recipes/vit.toml"]),
     ("lstm", &["--config", "recipes/lstm.toml"]),
 ];
