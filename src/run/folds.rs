@@ -168,10 +168,22 @@ impl CrossValidation {
     }
 }
 
+/// The indexes in [`METRICS`] of the metrics that a fold has: others belong to other tasks.
+///
+/// ```
+/// use cresset::run::{FoldFigures, known_metrics};
+///
+/// let fold = FoldFigures { fold: 1, rows: 50, loss: 0.4, metrics: vec![Some(0.9), None] };
+/// assert_eq!(known_metrics(&[fold]), [0]);
+/// ```
+pub fn known_metrics(figures: &[FoldFigures]) -> Vec<usize> {
+    let count = figures.first().map_or(0, |fold| fold.metrics.len());
+    (0..count).filter(|index| figures.iter().any(|fold| fold.metrics[*index].is_some())).collect()
+}
+
 /// One row for each fold, with a column for each metric that a fold has: other metrics belong to other tasks.
 fn to_csv(figures: &[FoldFigures]) -> Vec<u8> {
-    let is_known = |index: &usize| figures.iter().any(|fold| fold.metrics[*index].is_some());
-    let known: Vec<usize> = (0..METRICS.len()).filter(is_known).collect();
+    let known = known_metrics(figures);
     let mut writer = csv::Writer::from_writer(Vec::new());
     let names = known.iter().map(|index| METRICS[*index].column());
     let header = ["fold", "rows", "loss"].map(String::from).into_iter().chain(names);

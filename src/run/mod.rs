@@ -63,7 +63,7 @@ pub use finished::FinishedRun;
 pub(crate) use folder::EVENT_FILE;
 pub(crate) use folder::create_unique;
 pub use folder::{RunFolder, TOKENIZER};
-pub use folds::{CrossValidation, FoldFigures, Spread, spread};
+pub use folds::{CrossValidation, FoldFigures, Spread, known_metrics, spread};
 pub use label_errors::{LabelErrors, find_label_errors};
 pub use lock::RunLock;
 pub use prepared::{MakeNetwork, Prepared};

@@ -23,6 +23,16 @@ fn accuracy(run: &Path) -> f64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+/// Kills a run after its first checkpoint and resumes it.
+fn kill_and_resume(out: &Path, options: &[&str]) {
+    let mut command = cresset();
+    command.args(["train", "--out", text(out)]).args(options).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    wait_for(&out.join("checkpoints/last.safetensors"), &mut child);
+    assert!(kill(&mut child), "the run ended before it was killed");
+    succeed(["train", "--resume", text(out)]);
+}
+
 #[test]
 fn the_recipe_fits_a_classifier_to_cached_vectors_of_the_encoder() {
     let folder = tempfile::tempdir().unwrap();
@@ -86,12 +96,7 @@ fn fine_tuning_of_an_encoder_that_is_killed_continues_to_the_same_bits() {
     let [whole, cut] = ["whole", "cut"].map(|name| folder.path().join(name));
     train_once(&whole, &options);
     assert!(accuracy(&whole) > 90., "{}", accuracy(&whole));
-    let mut command = cresset();
-    command.args(["train", "--out", text(&cut)]).args(options).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    wait_for(&cut.join("checkpoints/last.safetensors"), &mut child);
-    assert!(kill(&mut child), "the run ended before it was killed");
-    succeed(["train", "--resume", text(&cut)]);
+    kill_and_resume(&cut, &options);
     assert_same_bits(&whole, &cut);
 }
 
@@ -118,12 +123,7 @@ fn adapters_leave_the_weights_of_the_encoder_alone_and_are_part_of_the_exported_
     let inspected = succeed(["inspect", text(&whole.join("model.pt")), "--verify"]);
     assert!(inspected.contains("as recorded"), "{inspected}");
 
-    let mut command = cresset();
-    command.args(["train", "--out", text(&cut)]).args(options).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    wait_for(&cut.join("checkpoints/last.safetensors"), &mut child);
-    assert!(kill(&mut child), "the run ended before it was killed");
-    succeed(["train", "--resume", text(&cut)]);
+    kill_and_resume(&cut, &options);
     assert_same_bits(&whole, &cut);
 
     let refused = run(["train", "--lora", "4", "--model", "bow"].iter().chain(&data));

@@ -4,15 +4,14 @@ use std::path::Path;
 
 use cresset::evaluate::METRICS;
 use cresset::run::fine_tune::{Comparison, Objection, PairedResults, Promotion};
-use cresset::run::{FoldFigures, LabelErrors, RunFolder, spread};
+use cresset::run::{FoldFigures, LabelErrors, RunFolder, known_metrics, spread};
 use serde_json::{Map, Value, json};
 
 use super::emit;
 
 /// All folds of a cross-validation are trained.
 pub fn cross_validated(folder: &RunFolder, figures: &[FoldFigures]) {
-    let is_known = |index: usize| figures.iter().any(|fold| fold.metrics[index].is_some());
-    let known: Vec<usize> = (0..METRICS.len()).filter(|index| is_known(*index)).collect();
+    let known = known_metrics(figures);
     let metrics = |of: &dyn Fn(usize) -> Option<f64>| {
         known.iter().map(|index| (METRICS[*index].name.to_string(), json!(of(*index)))).collect::<Map<_, _>>()
     };

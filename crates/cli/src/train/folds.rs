@@ -4,7 +4,7 @@ use cresset::data::terminal;
 use cresset::evaluate::METRICS;
 use cresset::options::Config;
 use cresset::run::RunFolder;
-use cresset::run::{self, CrossValidation, FoldFigures, Outcome, Spread, spread};
+use cresset::run::{self, CrossValidation, FoldFigures, Outcome, Spread, known_metrics, spread};
 use cresset::train::Callback;
 
 use super::summary::{introduction, notes, warn_about_data};
@@ -102,9 +102,8 @@ fn rank(folds: &CrossValidation, run: &RunFolder) -> anyhow::Result<()> {
 
 fn table(folds: &[FoldFigures]) -> String {
     let mut text = format!("{:>16}  {:>6}  {:>15}", "fold", "rows", "loss");
-    let is_known = |index: usize| folds.iter().any(|fold| fold.metrics[index].is_some());
-    let headline = METRICS.iter().enumerate().filter(|(_, metric)| metric.is_headline);
-    let shown: Vec<_> = headline.filter(|(index, _)| is_known(*index)).collect();
+    let known = known_metrics(folds).into_iter().map(|index| (index, &METRICS[index]));
+    let shown: Vec<_> = known.filter(|(_, metric)| metric.is_headline).collect();
     shown.iter().for_each(|(_, metric)| text += &format!("  {:>19}", metric.name));
     text.push('\n');
     for fold in folds {
