@@ -433,6 +433,7 @@ fn train(
         training.save_last(network)?;
     }
     let spent = log.as_ref().map_or(0., MetricsLog::spent);
+    training.follow_time_limit(spent);
     let name = |place: usize| dataset.names.name(split.train[place] as usize);
     let validation = share.as_ref().unwrap_or(validation);
     let data = Data { train: &**train, validation: &**validation, name: &name };

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::callback::{Callback, Flow};
+use super::time_budget::TimeBudget;
 use super::{EpochRecord, Training};
 use crate::error::Result;
 use crate::model::Network;
@@ -94,21 +95,17 @@ impl Callback for EarlyStopping {
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 pub struct TimeLimit {
-    end: Option<Instant>,
+    budget: Option<TimeBudget>,
 }
 
 impl TimeLimit {
     /// A limit of `minutes`, of which `spent` seconds have passed; `None` is no limit.
     pub fn new(minutes: Option<f64>, spent: f64) -> Self {
-        let remaining = minutes.map(|minutes| Duration::try_from_secs_f64((60. * minutes - spent).max(0.)));
-        TimeLimit { end: remaining.and_then(|remaining| Instant::now().checked_add(remaining.ok()?)) }
+        TimeLimit { budget: TimeBudget::new(minutes, spent) }
     }
 
     fn flow(&self) -> Flow {
-        match self.end {
-            Some(end) if Instant::now() >= end => Flow::Finish,
-            _ => Flow::Continue,
-        }
+        if self.budget.is_some_and(|budget| budget.is_spent()) { Flow::Finish } else { Flow::Continue }
     }
 }
 

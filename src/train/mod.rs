@@ -28,6 +28,7 @@ mod step;
 mod table_models;
 #[cfg(test)]
 mod tests;
+mod time_budget;
 mod training;
 
 pub use callback::{Callback, CallbackList, Flow, Silent};

@@ -127,7 +127,7 @@ options! {
         pub patience: Option<u32> =
             option("N").parser(parse::within(1..=u32::MAX)).heading(OPTIMIZATION).essential(),
 
-        /// Stop after this many minutes of training
+        /// Stop after this many minutes of training; schedules with an end (cosine, one-cycle, wsd) then end with them
         pub max_minutes: Option<f64> = option("N").parser(parse::positive).heading(OPTIMIZATION),
 
         /// Minutes between checkpoints within an epoch; each epoch ends with one in any case

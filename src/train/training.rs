@@ -10,6 +10,7 @@ use super::fault::Fault;
 use super::learner::Learner;
 use super::schedule::{Monitored, Schedule};
 use super::step::StepOutcome;
+use super::time_budget::TimeBudget;
 use super::{EpochRecord, Plan, Running, gpu_memory};
 use crate::distributed::{SignalSync, World};
 use crate::error::{Error, Result};
@@ -72,6 +73,7 @@ pub struct Training {
     pub(super) checkpoints: CheckpointFolder,
     pub(super) world: World,
     schedule: Schedule,
+    budget: Option<TimeBudget>,
     agreement: SignalSync,
     lr: f64,
     /// Number of steps in the current epoch.
@@ -97,6 +99,7 @@ impl Training {
             checkpoints,
             world: World::alone(),
             schedule,
+            budget: None,
             agreement: SignalSync::new(),
             lr: 0.,
             steps: 0,
@@ -116,6 +119,14 @@ impl Training {
     /// Adds a teacher to the loss.
     pub(crate) fn with_teacher(self, distillation: Distillation) -> Self {
         Training { learner: self.learner.with_teacher(distillation), ..self }
+    }
+
+    /// Makes a schedule that depends on the number of epochs end with `--max-minutes`, of which `spent` seconds have passed, if
+    /// the epochs take longer. Not with several processes, whose clocks would give them different learning rates.
+    pub(crate) fn follow_time_limit(&mut self, spent: f64) {
+        if self.schedule.has_end() && self.world.size() == 1 {
+            self.budget = TimeBudget::new(self.plan.options.max_minutes, spent);
+        }
     }
 
     /// Trains until the plan is complete or a callback ends training.
@@ -302,6 +313,9 @@ impl Training {
         let accumulate = self.plan.options.accumulate as usize;
         let updates = self.steps.div_ceil(accumulate);
         let update = (self.position.epoch as usize - 1) * updates + self.position.step / accumulate;
+        let update = self
+            .budget
+            .map_or(update, |budget| budget.scheduled(update, updates * self.plan.epochs as usize));
         let factor = self.schedule.factor(update, self.plan.epochs, updates, self.position.plateau);
         self.plan.lr * factor * self.position.rate
     }

@@ -29,8 +29,17 @@ fn early_stopping_ends_the_run_with_a_model() {
 fn the_time_limit_ends_the_run_with_a_model() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    succeed(["train", "--epochs", "1000000", "--max-minutes", "0.02", "--out", text(&out)]);
+    let arguments = ["train", "--epochs", "1000000", "--max-minutes", "0.02", "--schedule", "cosine"];
+    succeed([&arguments[..], &["--out", text(&out)]].concat());
     assert!(epochs(&out) >= 1 && out.join("model.pt").is_file());
+    // The learning rate follows the time, not the epochs, of which hardly any are finished.
+    let metrics = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
+    let last = |name: &str| {
+        let (names, row) = (metrics.lines().next().unwrap(), metrics.lines().last().unwrap());
+        let place = names.split(',').position(|known| known == name).unwrap();
+        row.split(',').nth(place).unwrap().parse::<f64>().unwrap()
+    };
+    assert!(last("lr") < 0.0005, "{metrics}");
 }
 
 #[test]
