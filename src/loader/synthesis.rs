@@ -1,10 +1,10 @@
 //! Synthetic images from a few real ones: blends of two images of a class, then augmented.
 
 use std::fs;
-use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ImageFormat};
+use image::DynamicImage;
+use image::codecs::png::PngEncoder;
 use rand::RngExt;
 use tch::Tensor;
 
@@ -131,7 +131,7 @@ fn save(values: &[f32], shape: (i64, i64, i64), path: &Path) -> Result<()> {
     let image = DynamicImage::from(image);
     let image = if shape.0 == 1 { DynamicImage::from(image.into_luma8()) } else { image };
     let fault = |e: image::ImageError| Error::io("write", path)(std::io::Error::other(e));
-    let mut png = Cursor::new(Vec::new());
-    image.write_to(&mut png, ImageFormat::Png).map_err(fault)?;
-    fs::write(path, png.into_inner()).map_err(Error::io("write", path))
+    let mut png = Vec::new();
+    image.write_with_encoder(PngEncoder::new(&mut png)).map_err(fault)?;
+    fs::write(path, png).map_err(Error::io("write", path))
 }

@@ -1,11 +1,10 @@
 //! Helpers shared by the HTML pages.
 
-use std::io::Cursor;
-
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
-use image::{ImageFormat, RgbImage};
+use image::codecs::png::PngEncoder;
 use sha2::{Digest, Sha256};
 
 use crate::data::terminal;
@@ -56,9 +55,9 @@ const QUALITY: u8 = 82;
 
 /// An image as a PNG `data:` URL.
 pub(crate) fn png_url(image: &RgbImage) -> String {
-    let mut bytes = Cursor::new(Vec::new());
-    image.write_to(&mut bytes, ImageFormat::Png).expect("writing to memory does not fail");
-    format!("data:image/png;base64,{}", BASE64_STANDARD.encode(bytes.into_inner()))
+    let mut bytes = Vec::new();
+    image.write_with_encoder(PngEncoder::new(&mut bytes)).expect("writing to memory does not fail");
+    format!("data:image/png;base64,{}", BASE64_STANDARD.encode(bytes))
 }
 
 /// An image as a `data:` URL: PNG for small images, JPEG for larger ones.

@@ -1,9 +1,8 @@
 //! `Summary.Value` messages: scalars, histograms, images and hyperparameters (tensorboard/compat/proto/summary.proto,
 //! tensorboard/plugins/hparams/plugin_data.proto).
 
-use std::io::Cursor;
-
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
+use image::codecs::png::PngEncoder;
 use tch::{Kind, Tensor};
 
 use super::event_file::now;
@@ -59,10 +58,10 @@ pub fn histogram(tag: &str, tensor: &Tensor) -> Option<Message> {
 /// An image with a caption.
 pub fn image(tag: &str, image: &RgbImage, text: &str) -> Message {
     const RGB: i64 = 3;
-    let mut png = Cursor::new(Vec::new());
-    image.write_to(&mut png, ImageFormat::Png).expect("writing to memory does not fail");
+    let mut png = Vec::new();
+    image.write_with_encoder(PngEncoder::new(&mut png)).expect("writing to memory does not fail");
     let (width, height) = (image.width().into(), image.height().into());
-    let image = Message::new().int(1, height).int(2, width).int(3, RGB).bytes(4, &png.into_inner());
+    let image = Message::new().int(1, height).int(2, width).int(3, RGB).bytes(4, &png);
     let metadata = Message::new().message(1, &Message::new().text(1, "images")).text(3, text);
     Message::new().text(TAG, tag).message(IMAGE, &image).message(METADATA, &metadata)
 }
