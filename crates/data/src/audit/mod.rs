@@ -188,6 +188,9 @@ pub fn audit(source: &str, options: &DataOptions, threads: usize) -> Result<(Aud
         Ok(dataset) => (dataset, Vec::new()),
         Err(error) => read_without_faults(source, options).ok_or(error)?,
     };
+    if findings.iter().all(|finding| finding.check != csv::MISSING_LABELS) {
+        findings.extend(missing_labels(source, options));
+    }
     let image_stats = image_stats::of(&dataset, threads);
     let (hashes, columns) = (duplicates::hashes(&dataset), columns::of(&dataset));
     let phrases = texts::phrases(&dataset);
@@ -220,21 +223,30 @@ fn quantity(dataset: &Dataset) -> Option<Quantity> {
     Some(Quantity { name: dataset.classes.first()?.clone(), values })
 }
 
-/// Reads a table without its invalid cells and reports them as findings; `None` if the table must be
-/// corrected first, or the data is not a table.
-fn read_without_faults(source: &str, options: &DataOptions) -> Option<(Dataset, Vec<Finding>)> {
+/// The rows of a table that have no label, which are not read.
+fn missing_labels(source: &str, options: &DataOptions) -> Option<Finding> {
+    let strict = DataOptions { missing: Missing::Error, ..options.clone() };
+    let faults = faults(source, &strict)?.all;
+    faults.into_iter().find(|fault| fault.check == csv::MISSING_LABELS).map(finding)
+}
+
+/// The invalid cells of a table; `None` if the data is not a table.
+fn faults(source: &str, options: &DataOptions) -> Option<csv::Faults> {
     let path = Path::new(source);
     let is_table = path.is_file()
         && format::of(path, options).is_ok_and(|format| ["csv", "records"].contains(&format.name()));
-    let faults = csv::Faults::of(path, options).ok().filter(|_| is_table)?;
+    if is_table { csv::Faults::of(path, options).ok() } else { None }
+}
+
+fn finding(csv::Fault { check, summary, advice }: csv::Fault) -> Finding {
+    Finding { check, severity: Severity::Fault, summary, advice, examples: Vec::new() }
+}
+
+/// Reads a table without its invalid cells and reports them as findings; `None` if the table must be
+/// corrected first, or the data is not a table.
+fn read_without_faults(source: &str, options: &DataOptions) -> Option<(Dataset, Vec<Finding>)> {
+    let faults = faults(source, options)?;
     let dataset = read(source, faults.remedied.as_ref()?).ok()?;
-    let finding = |csv::Fault { check, summary, advice }| Finding {
-        check,
-        severity: Severity::Fault,
-        summary,
-        advice,
-        examples: Vec::new(),
-    };
     let mut findings: Vec<_> = faults.all.into_iter().map(finding).collect();
     findings.push(Finding {
         check: "without-faults",

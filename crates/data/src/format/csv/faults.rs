@@ -46,6 +46,9 @@ pub struct Faults {
     non_numeric: Option<(u64, String)>,
 }
 
+/// The check of rows without a label.
+pub const MISSING_LABELS: &str = "missing-labels";
+
 /// The maximum length of the message.
 const MAX_LENGTH: usize = 800;
 
@@ -61,24 +64,31 @@ impl Faults {
             _ if faults.count > 1 => Error::data(path, faults.message()),
             Some((count, column)) => {
                 let more = if *count > 1 { format!(" (one of {count} such cells)") } else { String::new() };
-                let remedy = format!("; correct it, or ignore the column with --ignore {column}");
+                let remedy = format!(
+                    "; correct it, ignore the column with --ignore {column}, or set its type with --schema"
+                );
                 Error::data(location.clone(), format!("{problem}{more}{remedy}"))
             }
             None => first,
         }
     }
 
-    /// The text columns among those that were taken as numeric: the ones in which most cells are no numbers.
-    pub(super) fn text_columns(path: &Path, layout: &Layout) -> Vec<usize> {
+    /// The text columns among those that were taken as numeric, with the percentage of their cells that are numbers: the ones in
+    /// which most cells are no numbers, or all others are codes.
+    pub(super) fn text_columns(path: &Path, layout: &Layout) -> Vec<(usize, u64)> {
         let Ok(stats) = TableStats::of(path, layout) else { return Vec::new() };
         let is_text = |(input, column): &(&InputColumn, &ColumnStats)| {
-            !input.is_text
-                && !input.is_fixed
-                && input.declared.is_none()
-                && 2 * column.non_numeric.count > stats.rows - column.missing.count
+            let others = column.non_numeric.count;
+            let is_mostly_text = 2 * others > stats.rows - column.missing.count;
+            let has_codes = others >= MIN_CODES && others == column.codes;
+            !input.is_text && !input.is_fixed && input.declared.is_none() && (is_mostly_text || has_codes)
+        };
+        let share = |column: &ColumnStats| {
+            let cells = stats.rows - column.missing.count;
+            100 * (cells - column.non_numeric.count) / cells.max(1)
         };
         let inputs = layout.inputs.iter().zip(&stats.columns);
-        inputs.filter(is_text).map(|(input, _)| input.position).collect()
+        inputs.filter(is_text).map(|(input, column)| (input.position, share(column))).collect()
     }
 
     /// Collects all errors of a table.
@@ -91,7 +101,7 @@ impl Faults {
         let (mut layout, _) =
             Layout::of(path, beginning, delimiter(path, beginning), reader.types(), options)?;
         let texts = Faults::text_columns(path, &layout);
-        layout.read_as_texts(&texts);
+        layout.read_as_texts(&texts.into_iter().map(|(column, _)| column).collect::<Vec<_>>());
         Ok(TableStats::of(path, &layout)?.faults(path, &layout, options))
     }
 
@@ -153,6 +163,8 @@ struct ColumnStats {
     /// Non-numeric cells of a numeric column, and the first of them.
     non_numeric: Occurrences,
     first_non_numeric: String,
+    /// How many of the non-numeric cells are codes.
+    codes: u64,
     /// The distinct texts of a column of dates.
     texts: HashSet<Vec<u8>>,
 }
@@ -246,8 +258,8 @@ impl TableStats {
         let (count, line) = self.shown(&self.unlabelled);
         let column = layout.label.map_or(String::new(), |label| layout.shown(label));
         let summary = format!("{count} row(s) have no label (column {column}), the first in line {line}");
-        let advice = "fill them in, or drop the rows with --missing drop";
-        faults.push("missing-labels", advice, has_missing_labels.then_some(summary));
+        let advice = "fill them in, or drop these rows with --missing value";
+        faults.push(MISSING_LABELS, advice, has_missing_labels.then_some(summary));
         let avoidable = faults.count;
         self.file_faults(layout, &column, options, &mut faults);
         if faults.count != 1 {
@@ -255,12 +267,8 @@ impl TableStats {
         }
         if avoidable == faults.count && ignored.len() < layout.inputs.len() {
             let missing = match options.missing {
-                // These also drop rows without a label.
-                Missing::Error | Missing::Value if has_missing_labels => {
-                    let has_missing = self.columns.iter().any(|column| column.missing.count > 0);
-                    if has_missing { Missing::Mean } else { Missing::Drop }
-                }
-                Missing::Error if fills => Missing::Value,
+                // It also drops rows without a label.
+                Missing::Error if fills || has_missing_labels => Missing::Value,
                 own => own,
             };
             let own = options.ignore.iter().cloned();
@@ -371,11 +379,27 @@ impl ColumnStats {
             }
         } else if !input.number(cell).is_some_and(f32::is_finite) {
             self.non_numeric.add(line);
+            self.codes += u64::from(is_code(cell));
             if self.non_numeric.count == 1 {
                 self.first_non_numeric = String::from_utf8_lossy(cell).into_owned();
             }
         }
     }
+}
+
+/// The fewest codes in a column of categories of which most are numbers. A typing error would look like less.
+const MIN_CODES: u64 = 5;
+
+/// Whether a cell is a number with a letter: `V27`, `E909.1` or `136A`, but not a number with a unit such as `10k`.
+fn is_code(cell: &[u8]) -> bool {
+    let digits = match cell {
+        [first, digits @ ..] if first.is_ascii_alphabetic() => digits,
+        [digits @ .., b'A'..=b'F'] => digits,
+        _ => return false,
+    };
+    let parts = digits.split(|byte| *byte == b'.');
+    parts.clone().count() <= 2
+        && parts.into_iter().all(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit))
 }
 
 /// The maximum number of columns listed per kind of error.

@@ -22,6 +22,9 @@ pub(crate) struct Inferred {
 /// The maximum number of columns in a warning.
 const SHOWN: usize = 8;
 
+/// The least percentage of numbers among categories that is reported.
+const MIXED: usize = 10;
+
 impl Inferred {
     pub(super) fn of(
         sample: &Sample,
@@ -46,10 +49,16 @@ impl Inferred {
             if format.is_text && format.notation.is_plain() {
                 let numbers = cells(column).filter(|cell| number(cell).is_some()).count();
                 let share = 100 * numbers / cells(column).count().max(1);
-                inferred.mixed.extend((share >= 10).then_some((column, share)));
+                inferred.mixed.extend((share >= MIXED).then_some((column, share)));
             }
         }
         inferred
+    }
+
+    /// Takes columns as categories of which the first rows were numbers, with the percentage of their cells that are numbers.
+    pub(super) fn read_as_texts(&mut self, columns: Vec<(usize, u64)>) {
+        let mixed = columns.into_iter().map(|(column, share)| (column, share as usize));
+        self.mixed.extend(mixed.filter(|(_, share)| *share >= MIXED));
     }
 
     /// Logs the warnings.

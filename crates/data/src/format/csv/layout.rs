@@ -175,7 +175,7 @@ impl Layout {
         }
         let missing = options.missing;
         let allows_no_label = options.targets()?.task == Some(TaskKind::Multilabel);
-        let drops_unlabelled = !matches!(missing, Missing::Error | Missing::Value) && !allows_no_label;
+        let drops_unlabelled = missing != Missing::Error && !allows_no_label;
         let layout = Layout {
             delimiter,
             width,
@@ -280,6 +280,10 @@ pub fn find(path: &Path, choice: &ColumnChoice, width: usize, names: Option<&[St
         ColumnChoice::First => Ok(0),
         ColumnChoice::Last => Ok(width - 1),
         ColumnChoice::Number(number) if *number <= width => Ok(number - 1),
+        // The header of a table with a column a year, for example.
+        ColumnChoice::Number(number) if names.contains(&number.to_string()) => {
+            find(path, &ColumnChoice::Name(number.to_string()), width, Some(names))
+        }
         ColumnChoice::Number(number) => {
             Err(Error::data(path, format!("there is no column {number}; the table has {width}")))
         }

@@ -35,7 +35,7 @@ use chunk_reader::ChunkReader;
 pub use column::{TextColumn, read_column};
 pub(super) use column::{first_rows, rows};
 use encode::{CellFault, Encoder};
-pub use faults::{Fault, Faults};
+pub use faults::{Fault, Faults, MISSING_LABELS};
 use inferred::Inferred;
 use layout::Layout;
 pub(super) use layout::{choices as column_choices, find as find_column, label_columns};
@@ -152,7 +152,7 @@ impl TableParts {
     fn read(path: &Path, options: &DataOptions) -> Result<Self> {
         let reader = ChunkReader::open(path)?;
         let beginning = reader.beginning();
-        let (mut layout, inferred) =
+        let (mut layout, mut inferred) =
             Layout::of(path, beginning, delimiter::delimiter(path, beginning), reader.types(), options)?;
         let mut fingerprint = reader.fingerprint();
         let parsed = parse(reader, &layout).or_else(|error| {
@@ -162,7 +162,8 @@ impl TableParts {
             if texts.is_empty() {
                 return Err(error);
             }
-            layout.read_as_texts(&texts);
+            layout.read_as_texts(&texts.iter().map(|(column, _)| *column).collect::<Vec<_>>());
+            inferred.read_as_texts(texts);
             let reader = ChunkReader::open(path)?;
             fingerprint = reader.fingerprint();
             parse(reader, &layout)

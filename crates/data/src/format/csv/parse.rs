@@ -215,7 +215,8 @@ impl Parsed {
         column: usize,
     ) -> Result<u32> {
         if cell.is_empty() && !layout.allows_no_label {
-            let problem = format!("the row has no label (column {} is empty)", column + 1);
+            let remedy = "fill it in, or drop such rows with --missing value";
+            let problem = format!("the row has no label (column {} is empty); {remedy}", column + 1);
             return Err(Error::data(location(), problem));
         }
         let number = self.label_texts.number(cell).ok_or_else(|| not_utf8(cell, at(column)))?;

@@ -102,6 +102,13 @@ fn any_column_can_be_the_label() {
         "{message}"
     );
     assert_eq!(problem_with(text, &choose("4")), ": there is no column 4; the table has 3");
+    // A name that is a number, which no column has.
+    let years = "size,2016\n1,a\n2,b\n3,a\n";
+    let table = table_with("a.csv", years, &choose("2016")).unwrap();
+    assert_eq!(
+        (table.layout.feature_names(), labels(&table)),
+        (vec!["size".to_string()], vec!["a", "b", "a"])
+    );
 }
 
 #[test]
@@ -194,7 +201,7 @@ fn compressed_tables_are_read_and_decompression_bombs_are_rejected() {
 fn errors_name_line_and_column() {
     assert_eq!(
         problem("1,2,a\n3,x,b\n"),
-        ", line 2, column 2: `x` is not a number; correct it, or ignore the column with --ignore 2"
+        ", line 2, column 2: `x` is not a number; correct it, ignore the column with --ignore 2, or set its type with --schema"
     );
     let strict = DataOptions { missing: Missing::Error, ..DataOptions::default() };
     let missing = |text: &str| problem_with(text, &strict);
@@ -202,7 +209,12 @@ fn errors_name_line_and_column() {
     assert!(missing("1,2,a\n3,NaN,b\n").starts_with(", line 2, column 2: missing value (`NaN`)"));
     assert!(problem("1,2,a\n3,1e99,b\n").starts_with(", line 2, column 2: `1e99` is not a finite number"));
     assert_eq!(problem("1,2,a\n3,b\n"), ", line 2: the row has 2 value(s), but the first row has 3");
-    assert_eq!(problem("1,2,a\n3,4,\n"), ", line 2: the row has no label (column 3 is empty)");
+    assert_eq!(
+        missing("1,2,a\n3,4,\n"),
+        ", line 2: the row has no label (column 3 is empty); fill it in, or drop such rows with --missing value"
+    );
+    let dropped = table_with("a.csv", "1,2,a\n3,4,\n5,6,b\n", &DataOptions::default()).unwrap();
+    assert_eq!(dropped.rows, [0, 2]);
     assert!(problem("").starts_with(": the file is empty"));
     assert!(problem("x,kind\n").starts_with(": the file has a header but no rows"));
     assert!(problem(b"1,2,a\n3,\xff,b\n").starts_with(", line 2, column 2: the text is not UTF-8"));
@@ -214,11 +226,11 @@ fn errors_name_line_and_column() {
 fn blank_lines_and_windows_line_ends_are_counted() {
     assert_eq!(
         problem("1,2,a\n\n\n3,x,b\n"),
-        ", line 4, column 2: `x` is not a number; correct it, or ignore the column with --ignore 2"
+        ", line 4, column 2: `x` is not a number; correct it, ignore the column with --ignore 2, or set its type with --schema"
     );
     assert_eq!(
         problem("\r\n1,2,a\r\n3,4,b\r\n\r\n3,x,b\r\n"),
-        ", line 5, column 2: `x` is not a number; correct it, or ignore the column with --ignore 2"
+        ", line 5, column 2: `x` is not a number; correct it, ignore the column with --ignore 2, or set its type with --schema"
     );
     assert!(problem(b"1,2,a\n\n3,4,\xff\n").starts_with(", line 3, column 3: the text is not UTF-8"));
     assert_eq!(table("\n\nx,k\n\n1,a\r\n\r\n\r\n2,b").unwrap().lines, [5, 8]);
@@ -241,7 +253,7 @@ fn an_unclosed_quotation_mark_is_reported() {
 fn a_first_row_with_one_invalid_cell_is_not_a_header() {
     assert_eq!(
         problem("1,oops,a\n3,4,b\n"),
-        ", line 1, column 2: `oops` is not a number; correct it, or ignore the column with --ignore 2"
+        ", line 1, column 2: `oops` is not a number; correct it, ignore the column with --ignore 2, or set its type with --schema"
     );
 }
 

@@ -70,7 +70,6 @@ fn faults_of_json_lines_name_their_line() {
         ("[1, 2]", ", line 2: the line is not a JSON object"),
         ("{\"x\": 1", ", line 2: the line is not a JSON object"),
         ("{\"x\": 1, \"kind\": \"a\\u0000b\"}", ", line 2, column 2: `a\\u{0}b` contains a NUL byte"),
-        ("{\"x\": 1}", ", line 2: the row has no label"),
         ("{\"x\": 1e60, \"kind\": \"b\"}", ", line 2, column 1 (x): `1e"),
     ] {
         let error = refused(&format!("{good}{line}\n"));

@@ -62,7 +62,7 @@ fn invalid_cells_of_a_numeric_column_are_reported() {
     let message = problem("x;y\n5,1;a\n4,9;b\n4.7;a\n3,1;b\n");
     assert_eq!(
         message,
-        ", line 4, column 1 (x): `4.7` is not a number; correct it, or ignore the column with --ignore x"
+        ", line 4, column 1 (x): `4.7` is not a number; correct it, ignore the column with --ignore x, or set its type with --schema"
     );
     let message = problem("x,y\n$5,a\n€6,b\n$7,a\nn.d.,b\n$4,b\n");
     assert!(
@@ -161,7 +161,7 @@ fn all_errors_are_reported_with_one_command() {
         "a.csv: the table has 3 problems: column 2 (x) has 1 missing value(s), the first in line 62",
         "1 row(s) have no label (column 4 (kind)), the first in line 64",
         "`oops` in line 63, column 2 (x), is not a number",
-        "a.csv --missing mean --ignore x",
+        "a.csv --ignore x",
     ] {
         assert!(message.contains(part), "`{part}` is not in {message}");
     }
@@ -169,12 +169,11 @@ fn all_errors_are_reported_with_one_command() {
     let faults = Faults::of(&path, &strict).unwrap();
     let table = read(&path, &faults.remedied.unwrap()).unwrap();
     assert_eq!((table.rows.len(), table.layout.feature_names()), (62, vec!["z".to_string()]));
-    // If values are filled in, rows without a label are dropped.
+    // If missing values are read, rows without a label are dropped.
     let text = "x,z,kind\n1,2,a\n,3,b\n4,5,\n6,7,b\n";
     let message = problem_with(text, &strict);
-    assert!(message.ends_with("a.csv --missing mean"), "{message}");
-    let options = DataOptions { missing: Missing::Mean, ..DataOptions::default() };
-    assert_eq!(table_with("a.csv", text, &options).unwrap().lines, [2, 3, 5]);
+    assert!(message.ends_with("a.csv"), "{message}");
+    assert_eq!(table_with("a.csv", text, &DataOptions::default()).unwrap().lines, [2, 3, 5]);
     // Errors that no option works around have no command.
     let message = problem_with("x,z,kind\n1,2,a\n,3,b\n4,5\n6,7,b\n", &strict);
     assert!(
@@ -206,4 +205,26 @@ fn a_pipe_is_rejected() {
     let allowed = RowPolicy { missing: false, unknown: UnknownPolicy::Error, no_label: false };
     let message = read_rows(&pipe, &model(), allowed).unwrap_err().to_string();
     assert!(message.contains("this is a pipe; expected a regular file"), "{message}");
+}
+
+#[test]
+fn codes_among_numbers_are_categories() {
+    // Diagnoses, of which the first rows are numbers.
+    let rows = |codes: &[&str]| {
+        let numbers: String = (0..100).map(|row| format!("{}.5,{}\n", 200 + row % 10, row % 2)).collect();
+        let codes: String = codes.iter().map(|code| format!("{code},1\n")).collect();
+        format!("diagnosis,kind\n{numbers}{codes}")
+    };
+    let read = |codes: &[&str]| table_with("a.csv", rows(codes), &DataOptions::default());
+    let table = read(&["V27", "E909.1", "V45", "250.83", "136A", "V27"]).unwrap();
+    assert_eq!(table.rows.len(), 106);
+    let features = table.layout.feature_names();
+    assert!(features.iter().all(|name| name.starts_with("diagnosis")), "{features:?}");
+    // Fewer are typing errors, and so is what is no code.
+    for codes in [&["V27", "V27", "V45", "E1"][..], &["V27", "V27", "V45", "E1", "1O2", "V3"]] {
+        let message = read(codes).unwrap_err().to_string();
+        assert!(message.contains("`V27` is not a number (one of "), "{message}");
+    }
+    let units = ["10k", "11k", "12k", "13k", "14k", "V27"];
+    assert!(read(&units).unwrap_err().to_string().contains("`10k` is not a number"));
 }
