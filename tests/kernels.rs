@@ -65,7 +65,7 @@ fn losses(run: &Path) -> Vec<f64> {
     rows.iter().flat_map(|row| columns.map(|column| row[column].parse().unwrap())).collect()
 }
 
-/// Trains the digits by all kernels, which must be the ones that are expected besides those of every training, and by libtorch
+/// Trains (the digits, if there is no `--data`) by all kernels, which must be the ones that are expected besides those of every training, and by libtorch
 /// alone.
 fn trains_by(options: &[&str], expected: &[Kernel], tolerance: f64) {
     let folder = tempfile::tempdir().unwrap();
@@ -75,13 +75,7 @@ fn trains_by(options: &[&str], expected: &[Kernel], tolerance: f64) {
         let (_, ran) = kernels_of(&[&base, options].concat());
         (ran, losses(&run))
     };
-    let always = [
-        Kernel::TensorMemory,
-        Kernel::SmallAdam,
-        Kernel::SubnormalFlush,
-        Kernel::LossAndConfusion,
-        Kernel::DecimalParser,
-    ];
+    let always = [Kernel::TensorMemory, Kernel::SmallAdam, Kernel::SubnormalFlush, Kernel::LossAndConfusion];
     let ((own, own_losses), (theirs, losses)) = (train("auto"), train("libtorch"));
     assert_eq!(own, names(&[&always, expected].concat()));
     assert_eq!(theirs, BTreeSet::new());
@@ -93,23 +87,41 @@ fn trains_by(options: &[&str], expected: &[Kernel], tolerance: f64) {
 
 #[test]
 fn an_mlp_trains_by_its_kernels() {
-    trains_by(&[], &[Kernel::MlpTraining, Kernel::MlpInference], 1e-4);
+    trains_by(&[], &[Kernel::MlpTraining, Kernel::MlpInference, Kernel::DecimalParser], 1e-4);
 }
 
 #[test]
 fn a_cnn_trains_by_its_kernels() {
-    trains_by(&["--model", "cnn"], &[Kernel::BatchNorm], 1e-2);
+    trains_by(&["--model", "cnn"], &[Kernel::BatchNorm, Kernel::DecimalParser], 1e-2);
 }
 
 #[test]
 fn a_cnn_in_bfloat16_trains_by_its_kernels() {
     let options = ["--model", "cnn", "--precision", "bf16"];
-    trains_by(&options, &[Kernel::BatchNorm, Kernel::Bf16Convolution], 0.1);
+    trains_by(&options, &[Kernel::BatchNorm, Kernel::Bf16Convolution, Kernel::DecimalParser], 0.1);
 }
 
 #[test]
 fn an_lstm_trains_by_its_kernels() {
-    trains_by(&["--model", "lstm", "--model-options", "width=16"], &[Kernel::Lstm], 1e-3);
+    trains_by(
+        &["--model", "lstm", "--model-options", "width=16"],
+        &[Kernel::Lstm, Kernel::DecimalParser],
+        1e-3,
+    );
+}
+
+#[test]
+fn a_bag_of_words_trains_by_its_kernels() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("notes.csv");
+    let words = ["red", "green", "blue", "one", "two", "three"];
+    let row = |row: usize| {
+        let class = row % 2;
+        format!("{} and {} for you,{}\n", words[3 * class + row % 3], words[row % 6], ["a", "b"][class])
+    };
+    std::fs::write(&data, (0..80).map(row).fold("note,kind\n".to_string(), |text, row| text + &row)).unwrap();
+    let options = ["--data", text(&data), "--text", "note", "--label", "kind", "--model", "bow"];
+    trains_by(&options, &[Kernel::EmbeddingBag, Kernel::RowAdagrad], 1e-3);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Training steps.
 
 use cresset::data::InputShape;
+use cresset::data::column::FeatureGroup;
 use cresset::loader::Batch;
 use cresset::model::{Network, Task, Tensors};
 use cresset::options::Config;
@@ -58,6 +59,8 @@ pub fn rows() -> Vec<Row> {
         job(Kernel::TensorMemory, "ResNet-18 on 32×32, batch 64: step", RESNET).slow(),
         job(Kernel::BatchNorm, "ResNet-18 on 32×32, batch 64: step", RESNET).slow(),
         job(Kernel::Bf16Convolution, "ResNet-18 on 32×32, batch 64, bfloat16: step", bf16(RESNET)).slow(),
+        Row::new(Kernel::EmbeddingBag, "bag of words, batch 32: step", bag_of_words),
+        Row::new(Kernel::RowAdagrad, "bag of words, batch 32: step", bag_of_words),
         Row::new(
             Kernel::SubnormalFlush,
             "Adam, moments of 100,000 parameters subnormal: step",
@@ -87,6 +90,31 @@ impl Job {
             self.steps
         })
     }
+}
+
+/// Texts of about 400 words among 60,000, as mails: a word is the rarer the longer it is looked for.
+fn bag_of_words() -> Work {
+    const BATCH: i64 = 32;
+    const LENGTH: i64 = 400;
+    const VOCABULARY: f64 = 60_000.;
+    tch::set_num_threads(1);
+    let groups = vec![FeatureGroup::Tokens { length: LENGTH as usize, vocabulary: 1 << 30 }];
+    let task = Task { groups, ..Task::new(InputShape(vec![LENGTH]), 2) };
+    let network = Network::new("bow", "width=2", &task, Device::Cpu, 0).expect("a model of the registry");
+    let config = Config { batch_size: BATCH as u32, ..Config::default() };
+    let mut learner = Learner::new(&config.plan(None), &network).expect("a plan");
+    let ranks = (Tensor::rand([BATCH, LENGTH], (Kind::Float, Device::Cpu)) * VOCABULARY.ln()).exp();
+    // Scattered over the table, as hashed words are.
+    let ids = (ranks.ceil() * 7_919.).remainder(16_777_213.);
+    let batch = Batch::new(ids, Tensor::randint(2, [BATCH], (Kind::Int64, Device::Cpu)));
+    Box::new(move || {
+        const STEPS: usize = 50;
+        for _ in 0..STEPS {
+            let outcome = learner.step(&network, &batch, 1e-4).expect("a step");
+            assert!(matches!(outcome, StepOutcome::Learned { .. }), "a finite loss");
+        }
+        STEPS
+    })
 }
 
 /// Adam steps with zero gradients and subnormal moments, as for units whose output is always zero.

@@ -41,7 +41,7 @@ const UNITS: [(&str, &[&str]); 2] = [
             "kernels/tally",
         ],
     ),
-    ("autograd", &["kernels/convolution", "kernels/lstm", "kernels/norm"]),
+    ("autograd", &["kernels/convolution", "kernels/embedding_bag", "kernels/lstm", "kernels/norm"]),
 ];
 
 /// The source files of the feature `distributed`, which share a unit with "autograd".

@@ -106,6 +106,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/kernels/convolution.h");
         include!("cresset-bridge/src/api/cutting.h");
         include!("cresset-bridge/src/api/embedding.h");
+        include!("cresset-bridge/src/kernels/embedding_bag.h");
         include!("cresset-bridge/src/api/freezing.h");
         include!("cresset-bridge/src/api/gradients.h");
         include!("cresset-bridge/src/api/graph.h");
@@ -350,6 +351,15 @@ pub(crate) mod bridge {
             padding: i64,
         ) -> Result<UniquePtr<Tensor>>;
 
+        fn bag_sums(weight: &Tensor, rows: &Tensor, has_sparse_gradient: bool) -> Result<UniquePtr<Tensor>>;
+        fn adagrad_rows(
+            weight: &Tensor,
+            sums: &Tensor,
+            rows: &Tensor,
+            gradients: &Tensor,
+            rate: f64,
+            epsilon: f64,
+        ) -> Result<bool>;
         fn batch_norm(pictures: &Tensor, norm: &BatchNorm) -> Result<UniquePtr<Tensor>>;
 
         type Perceptron;

@@ -1,6 +1,7 @@
 //! Row-wise Adagrad for parameters with sparse gradients, such as vectors of tokens.
 
-use tch::{Kind, Tensor};
+use cresset_bridge::kernels::embedding_bag;
+use tch::{Device, Kind, Tensor};
 
 use super::Parameter;
 use crate::distributed::World;
@@ -43,11 +44,15 @@ impl SparseTable {
     /// Updates the rows of a gradient.
     fn step(&mut self, SparseGradient { rows, values }: &SparseGradient, lr: f64) -> Result<()> {
         tch::no_grad(|| {
+            let (table, rate) = (self.parameter.detach(), lr * RATE * self.rate);
+            if embedding_bag::adagrad_rows(&table, &self.sums, rows, values, rate, EPS)? {
+                return Ok(());
+            }
             let squares = values.square().mean_dim(1, false, Kind::Float);
             let sums = self.sums.f_index_select(0, rows)? + squares;
-            let step = values / (sums.sqrt() + EPS).unsqueeze(1) * (-lr * RATE * self.rate);
+            let step = values / (sums.sqrt() + EPS).unsqueeze(1) * -rate;
             let _ = self.sums.f_index_copy_(0, rows, &sums)?;
-            let _ = self.parameter.detach().f_index_add_(0, rows, &step.to_kind(self.parameter.kind()))?;
+            let _ = table.shallow_clone().f_index_add_(0, rows, &step.to_kind(self.parameter.kind()))?;
             Ok(())
         })
     }
@@ -76,9 +81,9 @@ impl SparseGradient {
 
     /// The rows of a sparse tensor, and the sums of their values.
     fn coalesced(sparse: Tensor) -> Result<Self> {
-        let sparse = sparse.f_coalesce()?;
-        let rows = sparse.f_indices()?.f_select(0, 0)?;
-        Ok(SparseGradient { rows, values: sparse.f_values()?.to_kind(Kind::Float) })
+        let sparse = if has_ascending_rows(&sparse)? { sparse } else { sparse.f_coalesce()? };
+        let rows = sparse.f_internal_indices()?.f_select(0, 0)?;
+        Ok(SparseGradient { rows, values: sparse.f_internal_values()?.to_kind(Kind::Float) })
     }
 
     /// The mean over all processes.
@@ -97,6 +102,21 @@ impl SparseGradient {
         let sum = SparseGradient::coalesced(sum)?;
         Ok(SparseGradient { values: sum.values / f64::from(world.size()), ..sum })
     }
+}
+
+/// Whether the rows of a sparse tensor ascend, so that it is coalesced, although autograd does not keep the mark of such gradients.
+/// `false` on other devices, which would have to wait for the answer.
+fn has_ascending_rows(sparse: &Tensor) -> Result<bool> {
+    if sparse.device() != Device::Cpu {
+        return Ok(false);
+    }
+    let rows = sparse.f_internal_indices()?.f_select(0, 0)?;
+    let following = rows.size()[0] - 1;
+    if following < 1 {
+        return Ok(true);
+    }
+    let ascend = rows.f_narrow(0, 1, following)?.f_gt_tensor(&rows.f_narrow(0, 0, following)?)?;
+    Ok(bool::try_from(ascend.f_all()?)?)
 }
 
 /// The gradients of all tables for an update.
@@ -134,7 +154,6 @@ impl SparseGradients {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Device;
 
     fn table(values: &[[f32; 2]]) -> (Tensor, SparseTable) {
         let tensor = Tensor::from_slice2(values).set_requires_grad(true);

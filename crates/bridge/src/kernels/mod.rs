@@ -7,6 +7,7 @@
 pub mod allocator;
 pub mod compiled;
 pub mod convolution;
+pub mod embedding_bag;
 pub mod lstm;
 pub mod norm;
 pub mod perceptron;
@@ -31,6 +32,8 @@ pub enum Kernel {
     BatchNorm,
     Bf16Convolution,
     Lstm,
+    EmbeddingBag,
+    RowAdagrad,
     SmallAdam,
     SubnormalFlush,
     LossAndConfusion,

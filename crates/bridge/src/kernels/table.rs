@@ -27,11 +27,12 @@ pub struct Entry {
 const DIGITS: (&str, &str) = ("tests/kernels.rs", "an_mlp_trains_by_its_kernels");
 const CNN: (&str, &str) = ("tests/kernels.rs", "a_cnn_trains_by_its_kernels");
 const LSTM: (&str, &str) = ("tests/kernels.rs", "an_lstm_trains_by_its_kernels");
+const BOW: (&str, &str) = ("tests/kernels.rs", "a_bag_of_words_trains_by_its_kernels");
 const BF16: (&str, &str) = ("tests/kernels.rs", "a_cnn_in_bfloat16_trains_by_its_kernels");
 const PREDICT: (&str, &str) = ("tests/kernels.rs", "a_table_is_predicted_by_its_kernels");
 
 /// All kernels, in the order of [`Kernel`].
-pub static TABLE: [Entry; 14] = [
+pub static TABLE: [Entry; 16] = [
     Entry {
         kernel: Kernel::TensorMemory,
         name: "tensor memory",
@@ -101,6 +102,26 @@ pub static TABLE: [Entry; 14] = [
         gain: "0.42 (LSTM of width 16 on 28×28, batch 16: step), 0.93 (width 128, batch 64)",
         is_exact: false,
         proof: LSTM,
+    },
+    Entry {
+        kernel: Kernel::EmbeddingBag,
+        name: "embedding bag",
+        source: "crates/bridge/src/kernels/embedding_bag.cc",
+        replaces: "`embedding_bag` with sparse gradients, its backward pass and `coalesce`",
+        condition: "`bow`, float32 on the CPU",
+        gain: "0.44 (bag of words, batch 32: step)",
+        is_exact: false,
+        proof: BOW,
+    },
+    Entry {
+        kernel: Kernel::RowAdagrad,
+        name: "row-wise Adagrad",
+        source: "crates/bridge/src/kernels/embedding_bag.cc",
+        replaces: "`index_select`, `index_copy_` and `index_add_` of the optimizer of tables with sparse gradients",
+        condition: "`bow`, float32 on the CPU",
+        gain: "0.80 (bag of words, batch 32: step)",
+        is_exact: false,
+        proof: BOW,
     },
     Entry {
         kernel: Kernel::SmallAdam,

@@ -1,5 +1,6 @@
 //! Bags of words and n-grams.
 
+use cresset_bridge::kernels::embedding_bag;
 use tch::nn::{self, Init};
 use tch::{Kind, Tensor};
 
@@ -73,10 +74,13 @@ impl NgramBag {
 impl Layer for NgramBag {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let rows = self.rows(x);
-        let (texts, length) = (rows.size()[0], rows.size()[1]);
-        let offsets = Tensor::arange(texts, (Kind::Int64, x.device())) * length;
         let counts =
             rows.gt(0).sum_dim_intlist(1, true, Kind::Int64).clamp_min(1).to_kind(self.weight.kind());
+        if let Some(sums) = embedding_bag::bag_sums(&self.weight, &rows, train).ok().flatten() {
+            return sums / counts.sqrt();
+        }
+        let (texts, length) = (rows.size()[0], rows.size()[1]);
+        let offsets = Tensor::arange(texts, (Kind::Int64, x.device())) * length;
         let (sums, ..) = Tensor::embedding_bag_padding_idx(
             &self.weight,
             &rows.flatten(0, -1),
