@@ -2,7 +2,9 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Batch, BatchSlice, Batches, EvaluationLoader, Pass, Sampling, TrainLoader, batch_indexes, mix};
+use super::{
+    Batch, BatchSlice, Batches, EvaluationLoader, Pass, Sampling, Taught, TrainLoader, batch_indexes, mix,
+};
 use crate::data::random::{Purpose, epoch_stream, stream};
 use crate::data::{InputShape, ValueRange};
 use crate::loader::augment::Augmentation;
@@ -27,6 +29,8 @@ pub struct MemoryExamples {
     pending: Option<Preprocessing>,
     /// The fold of each example of a bag.
     folds: Option<Tensor>,
+    /// The logits of a teacher for each example, float32 (N, classes).
+    taught: Option<Tensor>,
 }
 
 /// Batch size of evaluation: large enough to keep the cores busy, small enough for memory.
@@ -38,7 +42,7 @@ const EVALUATION_TOKENS: i64 = 1 << 15;
 impl MemoryExamples {
     /// Preprocessed examples.
     pub fn ready(part: TensorDataset) -> Self {
-        MemoryExamples { part, pending: None, folds: None }
+        MemoryExamples { part, pending: None, folds: None, taught: None }
     }
 
     /// Raw examples. Floats are preprocessed once, here; bytes are preprocessed per batch, which takes a quarter of the memory, and so
@@ -54,13 +58,18 @@ impl MemoryExamples {
 
     /// Raw examples that are preprocessed per batch, after augmentation.
     pub(crate) fn raw_per_batch(part: TensorDataset, preprocessing: &Preprocessing) -> Self {
-        MemoryExamples { part, pending: Some(preprocessing.clone()), folds: None }
+        MemoryExamples { pending: Some(preprocessing.clone()), ..MemoryExamples::ready(part) }
     }
 
     /// Sets the fold of each example of a bag, from 0.
     pub(crate) fn in_folds(self, folds: Option<Vec<i64>>) -> Self {
         let folds = folds.map(|folds| Tensor::from_slice(&folds).to_device(self.device()));
         MemoryExamples { folds, ..self }
+    }
+
+    /// Sets the logits of a teacher for each example, (N, classes). Examples without a label have the label -1.
+    pub(crate) fn taught(self, logits: Option<Tensor>) -> Self {
+        MemoryExamples { taught: logits, ..self }
     }
 
     /// The number of examples of a batch of evaluation.
@@ -212,6 +221,17 @@ impl MemoryLoader {
         MemoryLoader { masking, ..self }
     }
 
+    /// The places of the examples with labels among these; none if all examples of the epoch have one.
+    fn labelled(&self, rows: &[i64]) -> Option<Tensor> {
+        let has_label = |row: &i64| self.labels[*row as usize] >= 0;
+        if self.labels.iter().all(|label| *label >= 0) {
+            return None;
+        }
+        let places: Vec<i64> =
+            (0..).zip(rows).filter(|(_, row)| has_label(row)).map(|(place, _)| place).collect();
+        Some(Tensor::from_slice(&places).to_device(self.examples.device()))
+    }
+
     /// The batch of a slice. `inputs` are raw if there is an augmentation.
     fn batch(&self, inputs: Tensor, labels: Tensor, pass: Pass, slice: BatchSlice) -> Batch {
         if let Some(masking) = &self.masking {
@@ -263,8 +283,12 @@ impl TrainLoader for MemoryLoader {
             let (inputs, labels) = (of(inputs), of(labels));
             let rows = own.narrow(0, start, length);
             let folds = self.examples.folds.as_ref().map(|folds| folds.index_select(0, &rows));
+            let taught = self.examples.taught.as_ref().map(|logits| Taught {
+                logits: logits.index_select(0, &rows),
+                labelled: self.labelled(&order[slice.start..slice.start + slice.length]),
+            });
             start += length;
-            Ok(Batch { folds, ..self.batch(inputs, labels, pass, slice) })
+            Ok(Batch { folds, taught, ..self.batch(inputs, labels, pass, slice) })
         }))
     }
 }

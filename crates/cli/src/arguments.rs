@@ -157,7 +157,7 @@ mod tests {
             | "accept_contradictions" => "true",
             "device" => "cpu",
             "validation" | "max_bad_share" | "mask_categories" | "average_decay" | "average_start"
-            | "center_crop" | "coverage" | "ood" => "0.375",
+            | "center_crop" | "coverage" | "ood" | "teacher_share" => "0.375",
             _ if spec.is_number => "3",
             _ => "some-text",
         }
