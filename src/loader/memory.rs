@@ -3,7 +3,8 @@
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    Batch, BatchSlice, Batches, EvaluationLoader, Pass, Sampling, Taught, TrainLoader, batch_indexes, mix,
+    Batch, BatchSlice, Batches, EvaluationLoader, LengthBuckets, Pass, Sampling, Taught, TrainLoader,
+    batch_indexes, mix,
 };
 use crate::data::random::{Purpose, epoch_stream, stream};
 use crate::data::{InputShape, ValueRange};
@@ -203,6 +204,7 @@ pub struct MemoryLoader {
     sampling: Sampling,
     augmenter: Option<Augmenter>,
     masking: Option<CategoryMasking>,
+    buckets: Option<LengthBuckets>,
 }
 
 impl MemoryLoader {
@@ -213,12 +215,27 @@ impl MemoryLoader {
             // Without classes, there is nothing to balance.
             _ => vec![0; examples.part.rows()],
         };
-        MemoryLoader { examples, labels, sampling, augmenter, masking: None }
+        MemoryLoader { examples, labels, sampling, augmenter, masking: None, buckets: None }
     }
 
     /// Sets the masking of categories.
     pub fn masked(self, masking: Option<CategoryMasking>) -> Self {
         MemoryLoader { masking, ..self }
+    }
+
+    /// Sets whether batches of token ids have texts of similar length.
+    pub fn in_buckets(self, are_used: bool) -> Self {
+        let buckets = are_used.then(|| LengthBuckets::of(&self.examples.part.inputs));
+        MemoryLoader { buckets, ..self }
+    }
+
+    /// The order of the examples in an epoch.
+    fn order(&self, pass: Pass) -> Vec<i64> {
+        let order = self.sampling.order(&self.labels, pass.seed, pass.epoch);
+        match &self.buckets {
+            Some(buckets) => buckets.arrange(order, pass),
+            None => order,
+        }
     }
 
     /// The places of the examples with labels among these; none if all examples of the epoch have one.
@@ -253,13 +270,13 @@ impl TrainLoader for MemoryLoader {
     }
 
     fn indexes(&self, pass: Pass) -> Vec<usize> {
-        batch_indexes(&self.sampling.order(&self.labels, pass.seed, pass.epoch), pass)
+        batch_indexes(&self.order(pass), pass)
     }
 
     /// Gathers many batches with one large `index_select`, so that a batch is a view without a copy: the whole epoch on a GPU,
     /// and chunks on the CPU, so that large data is not in memory twice.
     fn epoch(&self, pass: Pass) -> Batches<'_> {
-        let order = self.sampling.order(&self.labels, pass.seed, pass.epoch);
+        let order = self.order(pass);
         let slices: Vec<_> = pass.slices(order.len()).collect();
         let own = slices.iter().flat_map(|slice| &order[slice.start..slice.start + slice.length]);
         let own: Vec<i64> = own.copied().collect();

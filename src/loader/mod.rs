@@ -1,6 +1,7 @@
 //! Batches for training and evaluation, from memory or streamed from disk.
 
 pub mod augment;
+mod buckets;
 mod collate;
 mod gallery;
 pub mod masking;
@@ -15,6 +16,7 @@ mod transfer;
 
 use tch::{Device, Tensor};
 
+pub use buckets::LengthBuckets;
 pub use gallery::{EncodedExamples, decode_all};
 pub use memory::{Augmenter, MemoryExamples, MemoryLoader};
 pub use sampling::{ClassWeights, Sampling};

@@ -115,6 +115,10 @@ options! {
         /// Sampling of the training examples in an epoch
         pub sampling: Sampling = option("METHOD").default("shuffled").heading(OPTIMIZATION),
 
+        /// Batches of texts of similar length, which have little padding: the examples of each 50 batches are sorted by length, and
+        /// these batches shuffled
+        pub length_buckets: bool = flag().default("true").heading(OPTIMIZATION),
+
         /// Class weights of the loss function
         pub class_weights: ClassWeights = option("METHOD").default("equal").heading(OPTIMIZATION),
 

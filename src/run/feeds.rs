@@ -16,7 +16,9 @@ use crate::loader::{
     Augmenter, EncodedExamples, EvaluationLoader, MemoryExamples, MemoryLoader, StreamEvaluationLoader,
     StreamLoader, TrainLoader,
 };
-use crate::model::preprocessing::{Normalization, Preprocessing, TensorDataset, TrainTensors};
+use crate::model::preprocessing::{
+    Normalization, Preprocessing, PreprocessingKind, TensorDataset, TrainTensors,
+};
 use crate::options::Config;
 
 /// Inputs for creating the feeds.
@@ -26,6 +28,8 @@ pub(super) struct Sources<'a> {
     pub split: &'a Split,
     pub corrected: Option<&'a Corrections>,
     pub teaching: Option<&'a Teaching>,
+    /// Whether batches have texts of similar length.
+    pub has_buckets: bool,
     /// The features with an indicator of missing values.
     pub marked: Vec<usize>,
     pub augmentation: Augmentation,
@@ -45,7 +49,7 @@ pub(super) struct Feeds {
 impl Sources<'_> {
     /// Feeds of examples in memory.
     pub(crate) fn in_memory(self) -> Result<Feeds> {
-        let Sources { config, dataset, split, corrected, teaching, device, .. } = self;
+        let Sources { config, dataset, split, corrected, teaching, has_buckets, device, .. } = self;
         let train = TrainTensors(TensorDataset::of(dataset, &split.train, device));
         let preprocessing = match (self.fixed_preprocessing()?, corrected) {
             (Some(fixed), _) => fixed,
@@ -75,7 +79,10 @@ impl Sources<'_> {
         let train = train.in_folds(split.folds_of(&split.train)).taught(taught);
         let masking =
             CategoryMasking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories, device);
-        let train = Box::new(MemoryLoader::new(train, config.sampling, augmenter).masked(masking));
+        // The place of an id in a pair tells its column, so a pair keeps its padding.
+        let has_buckets = has_buckets && preprocessing.kind == PreprocessingKind::Tokens;
+        let train = MemoryLoader::new(train, config.sampling, augmenter).masked(masking);
+        let train = Box::new(train.in_buckets(has_buckets));
         Ok(Feeds { preprocessing, train, validation, share, test })
     }
 

@@ -248,6 +248,7 @@ impl Prepared {
             split: &split,
             corrected,
             teaching: teaching.as_ref(),
+            has_buckets: config.length_buckets && network.computes_padding(),
             marked,
             augmentation,
             device,

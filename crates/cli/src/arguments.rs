@@ -155,6 +155,7 @@ mod tests {
             | "head_only"
             | "finetune"
             | "accept_contradictions" => "true",
+            "length_buckets" => "false",
             "device" => "cpu",
             "validation" | "max_bad_share" | "mask_categories" | "average_decay" | "average_start"
             | "center_crop" | "coverage" | "ood" | "teacher_share" => "0.375",
