@@ -4,16 +4,15 @@ use crate::error::{Error, Result};
 use crate::model::Network;
 use crate::options::Config;
 use crate::run::RunFolder;
-use crate::run::{Prepared, load_weights};
-use crate::train::{Callback, Data, Distillation, Training};
+use crate::run::{Prepared, load_weights, training_name};
+use crate::train::{Callback, Data, Training};
 
-/// Trains a network with the options of its run, adapted in `config`, loads the weights of the epoch with the lowest validation
+/// Trains a network with the options of its run, adapted in `config`, and the teacher of `prepared`, loads the weights of the epoch with the lowest validation
 /// loss, and returns that epoch. Checkpoints go to a temporary folder.
 pub fn fine_tune(
     config: &Config,
     prepared: &Prepared,
     network: &mut Network,
-    teacher: Option<Distillation>,
     callback: &mut dyn Callback,
 ) -> Result<u32> {
     let temporary = tempfile::tempdir().map_err(|e| {
@@ -23,10 +22,10 @@ pub fn fine_tune(
     let folder = RunFolder::create(Some(&temporary.path().join("run")), config)?;
     let plan = prepared.plan(config)?;
     let mut training = Training::new(plan, network, folder.checkpoints())?;
-    if let Some(teacher) = teacher {
-        training = training.with_teacher(teacher);
+    if let Some(taught) = &prepared.taught {
+        training = training.with_teacher(taught.distillation.clone());
     }
-    let name = |index: usize| prepared.dataset.names.name(prepared.split.train[index] as usize);
+    let name = |place: usize| training_name(&prepared.dataset, &prepared.split, place);
     let data = Data { train: &*prepared.train, validation: &*prepared.validation, name: &name };
     training.save_last(network)?;
     training.run(network, &data, &mut [callback])?;

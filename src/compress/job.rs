@@ -19,7 +19,6 @@ use crate::options::Config;
 use crate::predict::{self, Classifier};
 use crate::run::{Prepared, evaluations, load_weights};
 use crate::run::{RunFolder, RunLock};
-use crate::train::Distillation;
 
 /// A network and its history.
 pub(super) struct Candidate {
@@ -68,7 +67,15 @@ impl<'a> Job<'a> {
             return Err(Error::artifact(folder.path(), problem));
         }
         let writer = folder.lock()?;
-        let config = Config::read(&folder.config_file())?;
+        let run = Config::read(&folder.config_file())?;
+        // The teacher is that of the compression.
+        let config = Config {
+            teacher: options.distill.clone(),
+            unlabelled: options.unlabelled.clone(),
+            temperature: options.temperature,
+            teacher_share: options.teacher_share,
+            ..run
+        };
         if config.bag > 0 {
             let problem = format!(
                 "the run is a bag of {} models (--bag), which cannot be compressed; a single model, trained with --bag 0, can, and \
@@ -77,10 +84,12 @@ impl<'a> Job<'a> {
             );
             return Err(Error::artifact(folder.path(), problem));
         }
-        let prepared = Prepared::again(&config, folder)?;
-        if options.distill.is_some() {
-            prepared.dataset.require_classes("--distill")?;
+        if options.unlabelled.is_some() && options.distill.is_none() {
+            let problem =
+                "--unlabelled requires --distill, the teacher that tells the classes of these texts";
+            return Err(Error::Usage(problem.to_string()));
         }
+        let prepared = Prepared::again_with_teacher(&config, folder)?;
         let samples = prepared.samples(&config)?;
         let calibration = match options.quantize {
             Some(_) => calibration(&prepared, &config)?,
@@ -138,28 +147,8 @@ impl<'a> Job<'a> {
         config.training.head_only = false;
         tuned.compression.pruned = share;
         tuned.compression.teacher_sha256 = self.teacher_sha256.clone();
-        let teacher = self.options.teacher().map(|file| self.distillation(&file)).transpose()?;
-        tuned.epoch =
-            fine_tune::fine_tune(&config, &self.prepared, &mut tuned.network, teacher, watch.training())?;
+        tuned.epoch = fine_tune::fine_tune(&config, &self.prepared, &mut tuned.network, watch.training())?;
         Ok(tuned)
-    }
-
-    /// Loads the teacher. It has its own preprocessing, so it takes raw values.
-    fn distillation(&self, file: &Path) -> Result<Distillation> {
-        let classifier = Classifier::load_on(file, self.prepared.device)?;
-        let (student, teacher) = (&self.prepared.dataset, classifier.metadata());
-        if teacher.classes != student.classes || teacher.input.shape != student.shape {
-            let problem = format!(
-                "it cannot teach this model, which takes {} and has the classes {}",
-                student.shape,
-                student.classes.join(", ")
-            );
-            return Err(Error::artifact(file, problem));
-        }
-        let preprocessing = self.prepared.preprocessing.clone();
-        let logits = move |inputs: &Tensor| classifier.logits(&preprocessing.undo(inputs));
-        let CompressOptions { temperature, teacher_share, .. } = self.options;
-        Ok(Distillation { teacher: Box::new(logits), temperature, share: teacher_share })
     }
 
     pub(super) fn add_original(&mut self, original: &Candidate) -> Result<()> {

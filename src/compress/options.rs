@@ -47,6 +47,10 @@ options! {
         /// Distill knowledge from a teacher trained on the same data: a model file or the folder of a run; for classifiers only
         pub distill: Option<PathBuf> = option("TEACHER"),
 
+        /// With --distill: texts without labels, of which the model learns the teacher's probabilities alone: a table with the columns
+        /// of the texts, or a folder of .txt or .eml files
+        pub unlabelled: Option<PathBuf> = option("PATH"),
+
         /// Temperature of the softmax for distillation
         pub temperature: f64 = option("T").default("4").parser(parse::positive),
 

@@ -2,7 +2,10 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Batch, BatchSlice, Batches, EvaluationLoader, Pass, Sampling, TrainLoader, batch_indexes, mix};
+use super::{
+    Batch, BatchSlice, Batches, EvaluationLoader, LengthBuckets, Pass, Sampling, Taught, TrainLoader,
+    batch_indexes, mix,
+};
 use crate::data::random::{Purpose, epoch_stream, stream};
 use crate::data::{InputShape, ValueRange};
 use crate::loader::augment::Augmentation;
@@ -27,6 +30,8 @@ pub struct MemoryExamples {
     pending: Option<Preprocessing>,
     /// The fold of each example of a bag.
     folds: Option<Tensor>,
+    /// The logits of a teacher for each example, float32 (N, classes).
+    taught: Option<Tensor>,
 }
 
 /// Batch size of evaluation: large enough to keep the cores busy, small enough for memory.
@@ -38,7 +43,7 @@ const EVALUATION_TOKENS: i64 = 1 << 15;
 impl MemoryExamples {
     /// Preprocessed examples.
     pub fn ready(part: TensorDataset) -> Self {
-        MemoryExamples { part, pending: None, folds: None }
+        MemoryExamples { part, pending: None, folds: None, taught: None }
     }
 
     /// Raw examples. Floats are preprocessed once, here; bytes are preprocessed per batch, which takes a quarter of the memory, and so
@@ -54,13 +59,18 @@ impl MemoryExamples {
 
     /// Raw examples that are preprocessed per batch, after augmentation.
     pub(crate) fn raw_per_batch(part: TensorDataset, preprocessing: &Preprocessing) -> Self {
-        MemoryExamples { part, pending: Some(preprocessing.clone()), folds: None }
+        MemoryExamples { pending: Some(preprocessing.clone()), ..MemoryExamples::ready(part) }
     }
 
     /// Sets the fold of each example of a bag, from 0.
     pub(crate) fn in_folds(self, folds: Option<Vec<i64>>) -> Self {
         let folds = folds.map(|folds| Tensor::from_slice(&folds).to_device(self.device()));
         MemoryExamples { folds, ..self }
+    }
+
+    /// Sets the logits of a teacher for each example, (N, classes). Examples without a label have the label -1.
+    pub(crate) fn taught(self, logits: Option<Tensor>) -> Self {
+        MemoryExamples { taught: logits, ..self }
     }
 
     /// The number of examples of a batch of evaluation.
@@ -194,6 +204,7 @@ pub struct MemoryLoader {
     sampling: Sampling,
     augmenter: Option<Augmenter>,
     masking: Option<CategoryMasking>,
+    buckets: Option<LengthBuckets>,
 }
 
 impl MemoryLoader {
@@ -204,12 +215,38 @@ impl MemoryLoader {
             // Without classes, there is nothing to balance.
             _ => vec![0; examples.part.rows()],
         };
-        MemoryLoader { examples, labels, sampling, augmenter, masking: None }
+        MemoryLoader { examples, labels, sampling, augmenter, masking: None, buckets: None }
     }
 
     /// Sets the masking of categories.
     pub fn masked(self, masking: Option<CategoryMasking>) -> Self {
         MemoryLoader { masking, ..self }
+    }
+
+    /// Sets whether batches of token ids have texts of similar length.
+    pub fn in_buckets(self, are_used: bool) -> Self {
+        let buckets = are_used.then(|| LengthBuckets::of(&self.examples.part.inputs));
+        MemoryLoader { buckets, ..self }
+    }
+
+    /// The order of the examples in an epoch.
+    fn order(&self, pass: Pass) -> Vec<i64> {
+        let order = self.sampling.order(&self.labels, pass.seed, pass.epoch);
+        match &self.buckets {
+            Some(buckets) => buckets.arrange(order, pass),
+            None => order,
+        }
+    }
+
+    /// The places of the examples with labels among these; none if all examples of the epoch have one.
+    fn labelled(&self, rows: &[i64]) -> Option<Tensor> {
+        let has_label = |row: &i64| self.labels[*row as usize] >= 0;
+        if self.labels.iter().all(|label| *label >= 0) {
+            return None;
+        }
+        let places: Vec<i64> =
+            (0..).zip(rows).filter(|(_, row)| has_label(row)).map(|(place, _)| place).collect();
+        Some(Tensor::from_slice(&places).to_device(self.examples.device()))
     }
 
     /// The batch of a slice. `inputs` are raw if there is an augmentation.
@@ -233,13 +270,13 @@ impl TrainLoader for MemoryLoader {
     }
 
     fn indexes(&self, pass: Pass) -> Vec<usize> {
-        batch_indexes(&self.sampling.order(&self.labels, pass.seed, pass.epoch), pass)
+        batch_indexes(&self.order(pass), pass)
     }
 
     /// Gathers many batches with one large `index_select`, so that a batch is a view without a copy: the whole epoch on a GPU,
     /// and chunks on the CPU, so that large data is not in memory twice.
     fn epoch(&self, pass: Pass) -> Batches<'_> {
-        let order = self.sampling.order(&self.labels, pass.seed, pass.epoch);
+        let order = self.order(pass);
         let slices: Vec<_> = pass.slices(order.len()).collect();
         let own = slices.iter().flat_map(|slice| &order[slice.start..slice.start + slice.length]);
         let own: Vec<i64> = own.copied().collect();
@@ -263,8 +300,12 @@ impl TrainLoader for MemoryLoader {
             let (inputs, labels) = (of(inputs), of(labels));
             let rows = own.narrow(0, start, length);
             let folds = self.examples.folds.as_ref().map(|folds| folds.index_select(0, &rows));
+            let taught = self.examples.taught.as_ref().map(|logits| Taught {
+                logits: logits.index_select(0, &rows),
+                labelled: self.labelled(&order[slice.start..slice.start + slice.length]),
+            });
             start += length;
-            Ok(Batch { folds, ..self.batch(inputs, labels, pass, slice) })
+            Ok(Batch { folds, taught, ..self.batch(inputs, labels, pass, slice) })
         }))
     }
 }

@@ -1,6 +1,7 @@
 //! Batches for training and evaluation, from memory or streamed from disk.
 
 pub mod augment;
+mod buckets;
 mod collate;
 mod gallery;
 pub mod masking;
@@ -15,6 +16,7 @@ mod transfer;
 
 use tch::{Device, Tensor};
 
+pub use buckets::LengthBuckets;
 pub use gallery::{EncodedExamples, decode_all};
 pub use memory::{Augmenter, MemoryExamples, MemoryLoader};
 pub use sampling::{ClassWeights, Sampling};
@@ -48,6 +50,8 @@ pub struct Batch {
     pub mixed: Option<Mixed>,
     /// The fold of each example of a bag, int64 (N): the member that is not trained on it.
     pub folds: Option<Tensor>,
+    /// What a teacher says about the examples, if it was asked before training.
+    pub taught: Option<Taught>,
     /// Weight of its mean loss in the mean over all ranks, which share one global batch: 1 if the shares are equal, 0 if
     /// this rank has no example and only takes part in the collectives.
     pub weight: f64,
@@ -62,7 +66,17 @@ pub struct Batch {
 impl Batch {
     /// The first batch of an epoch in a single process, not the last.
     pub fn new(inputs: Tensor, labels: Tensor) -> Self {
-        Batch { inputs, labels, mixed: None, folds: None, weight: 1., number: 0, is_last: false, end: 0 }
+        Batch {
+            inputs,
+            labels,
+            mixed: None,
+            folds: None,
+            taught: None,
+            weight: 1.,
+            number: 0,
+            is_last: false,
+            end: 0,
+        }
     }
 
     /// The batch with the index, weight and position of `slice`.
@@ -90,6 +104,26 @@ pub struct Mixed {
     pub labels: Tensor,
     /// Weight of the first class, float32 (N), from 0 to 1. The second class has the rest.
     pub weight: Tensor,
+}
+
+/// What a teacher that was asked before training says about the examples of a batch.
+///
+/// ```
+/// use cresset::loader::{Batch, Taught};
+/// use tch::Tensor;
+///
+/// // The second text has no label.
+/// let batch = Batch::new(Tensor::from_slice2(&[[5f32], [7.]]), Tensor::from_slice(&[0i64, -1]));
+/// let logits = Tensor::from_slice2(&[[2f32, 0.], [0., 3.]]);
+/// let taught = Taught { logits, labelled: Some(Tensor::from_slice(&[0i64])) };
+/// assert!(Batch { taught: Some(taught), ..batch }.taught.is_some());
+/// ```
+#[derive(Debug)]
+pub struct Taught {
+    /// The logits of the teacher, float32 (N, classes).
+    pub logits: Tensor,
+    /// The places in the batch of the examples with labels, int64; none if all have labels. The label of the others is -1.
+    pub labelled: Option<Tensor>,
 }
 
 /// A lazy iterator over batches.

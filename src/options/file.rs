@@ -44,6 +44,9 @@ pub fn settings(path: &Path) -> Result<Vec<Setting>> {
     if has(RECORD) && !has("column_types") {
         settings.push(Setting { name: "column_types", value: "basic".to_string() });
     }
+    if has(RECORD) && !has("length_buckets") {
+        settings.push(Setting { name: "length_buckets", value: "false".to_string() });
+    }
     if has(RECORD) && !has("recipe") {
         settings.push(Setting { name: "recipe", value: NONE.to_string() });
     }

@@ -115,6 +115,10 @@ options! {
         /// Sampling of the training examples in an epoch
         pub sampling: Sampling = option("METHOD").default("shuffled").heading(OPTIMIZATION),
 
+        /// Batches of texts of similar length, which have little padding: the examples of each 50 batches are sorted by length, and
+        /// these batches shuffled
+        pub length_buckets: bool = flag().default("true").heading(OPTIMIZATION),
+
         /// Class weights of the loss function
         pub class_weights: ClassWeights = option("METHOD").default("equal").heading(OPTIMIZATION),
 
@@ -158,6 +162,21 @@ options! {
         /// Train only low-rank adapters (LoRA) of this rank on the queries and values of a pretrained text encoder, and the last layer.
         /// In the exported model, they are part of the weights
         pub lora: Option<u32> = option("RANK").parser(parse::within(1..=1024)).heading(MODEL),
+
+        /// Learn the probabilities of another classifier, too (knowledge distillation): the folder of a finished run, or a model
+        /// file, with the same classes. A teacher of texts may have other tokens, such as those of a pretrained encoder
+        pub teacher: Option<PathBuf> = option("RUN|FILE").not_empty().heading(MODEL),
+
+        /// With --teacher: texts without labels, of which the student learns the teacher's probabilities alone: a table with the
+        /// columns of the texts, or a folder of .txt or .eml files. They are part of the training set, never of the validation or test set
+        pub unlabelled: Option<PathBuf> = option("PATH").not_empty().heading(DATA),
+
+        /// With --teacher: temperature of the softmax
+        pub temperature: f64 = option("T").default("4").parser(parse::positive).heading(OPTIMIZATION),
+
+        /// With --teacher: weight of its loss; the loss of the labels has the rest
+        pub teacher_share: f64 =
+            option("SHARE").default("0.7").parser(parse::from_0_to_1).heading(OPTIMIZATION),
 
         /// Number of epochs
         pub epochs: u32 =

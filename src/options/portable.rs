@@ -45,6 +45,8 @@ mod tests {
             ("train_list", "../lists/a b.txt", "a b.txt"),
             ("exclude", "/home/ann/exclude.tsv", "exclude.tsv"),
             ("init", "/home/ann/start.pth", "start.pth"),
+            ("teacher", "/home/ann/runs/encoder", "encoder"),
+            ("unlabelled", "/home/ann/more.csv", "more.csv"),
             ("pretrained", "/home/ann/weights", "weights"),
             ("pretrained", "hf:timm/resnet18.a1_in1k@v1", "hf:timm/resnet18.a1_in1k@v1"),
             ("feedback", "/home/ann/runs/1/feedback", "feedback"),
@@ -68,6 +70,8 @@ mod tests {
             "test_list",
             "feedback",
             "init",
+            "teacher",
+            "unlabelled",
             "pretrained",
             "model",
         ] {

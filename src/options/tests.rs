@@ -43,6 +43,8 @@ fn every_option_is_among_the_entries() {
     config.pretrained = Some("timm/resnet18.a1_in1k".into());
     config.normalization = Some("imagenet".parse().unwrap());
     config.lora = Some(8);
+    config.teacher = Some("runs/teacher".into());
+    config.unlabelled = Some("more.csv".into());
     config.init_key = Some("teacher".into());
     config.training.clip = Some(1.);
     (config.training.patience, config.training.max_minutes) = (Some(3), Some(5.));

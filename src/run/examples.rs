@@ -140,7 +140,7 @@ impl Examples {
 }
 
 /// The dataset with the tokens of a vocabulary that is trained on its training set, if the options have one, and without its texts,
-/// which take as much memory as the tokens.
+/// which take as much memory as the tokens, unless a teacher tokenizes them, too.
 fn tokenized(mut dataset: Dataset, split: &Split, config: &Config) -> Result<Dataset> {
     if let Some(vocabulary) = TrainedVocabulary::of(&config.reading)? {
         dataset = dataset.with_trained_vocabulary(vocabulary, &split.train, &config.reading)?;
@@ -148,7 +148,9 @@ fn tokenized(mut dataset: Dataset, split: &Split, config: &Config) -> Result<Dat
     for sentence in dataset.truncations() {
         tracing::warn!("{}: {sentence}", dataset.path.display());
     }
-    dataset.texts = None;
+    if config.teacher.is_none() {
+        dataset.texts = None;
+    }
     Ok(dataset)
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tch::{Device, Tensor};
 
+use super::teacher::Teaching;
 use crate::data::image::to_channels_first;
 use crate::data::{Dataset, Split};
 use crate::distributed::{World, share};
@@ -15,7 +16,9 @@ use crate::loader::{
     Augmenter, EncodedExamples, EvaluationLoader, MemoryExamples, MemoryLoader, StreamEvaluationLoader,
     StreamLoader, TrainLoader,
 };
-use crate::model::preprocessing::{Normalization, Preprocessing, TensorDataset, TrainTensors};
+use crate::model::preprocessing::{
+    Normalization, Preprocessing, PreprocessingKind, TensorDataset, TrainTensors,
+};
 use crate::options::Config;
 
 /// Inputs for creating the feeds.
@@ -24,6 +27,9 @@ pub(super) struct Sources<'a> {
     pub dataset: &'a Dataset,
     pub split: &'a Split,
     pub corrected: Option<&'a Corrections>,
+    pub teaching: Option<&'a Teaching>,
+    /// Whether batches have texts of similar length.
+    pub has_buckets: bool,
     /// The features with an indicator of missing values.
     pub marked: Vec<usize>,
     pub augmentation: Augmentation,
@@ -43,7 +49,7 @@ pub(super) struct Feeds {
 impl Sources<'_> {
     /// Feeds of examples in memory.
     pub(crate) fn in_memory(self) -> Result<Feeds> {
-        let Sources { config, dataset, split, corrected, device, .. } = self;
+        let Sources { config, dataset, split, corrected, teaching, has_buckets, device, .. } = self;
         let train = TrainTensors(TensorDataset::of(dataset, &split.train, device));
         let preprocessing = match (self.fixed_preprocessing()?, corrected) {
             (Some(fixed), _) => fixed,
@@ -62,14 +68,21 @@ impl Sources<'_> {
         let augmenter = dataset.range.filter(|_| !augmentation.is_none());
         let augmenter =
             augmenter.map(|range| Augmenter { augmentation, shape: dataset.shape.clone(), range });
-        let train = match augmenter {
-            Some(_) => MemoryExamples::raw_per_batch(train.0, &preprocessing),
-            None => MemoryExamples::raw(train.0, &preprocessing),
+        let (train, taught) = match teaching {
+            Some(teaching) => teaching.extend(train.0),
+            None => (train.0, None),
         };
-        let train = train.in_folds(split.folds_of(&split.train));
+        let train = match augmenter {
+            Some(_) => MemoryExamples::raw_per_batch(train, &preprocessing),
+            None => MemoryExamples::raw(train, &preprocessing),
+        };
+        let train = train.in_folds(split.folds_of(&split.train)).taught(taught);
         let masking =
             CategoryMasking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories, device);
-        let train = Box::new(MemoryLoader::new(train, config.sampling, augmenter).masked(masking));
+        // The place of an id in a pair tells its column, so a pair keeps its padding.
+        let has_buckets = has_buckets && preprocessing.kind == PreprocessingKind::Tokens;
+        let train = MemoryLoader::new(train, config.sampling, augmenter).masked(masking);
+        let train = Box::new(train.in_buckets(has_buckets));
         Ok(Feeds { preprocessing, train, validation, share, test })
     }
 

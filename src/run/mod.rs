@@ -38,6 +38,7 @@ mod recipe;
 mod resolved;
 mod result_check;
 mod task;
+mod teacher;
 mod text_encoder;
 mod trainer;
 
@@ -66,6 +67,7 @@ pub use folder::{RunFolder, TOKENIZER};
 pub use folds::{CrossValidation, FoldFigures, Spread, known_metrics, spread};
 pub use label_errors::{LabelErrors, find_label_errors};
 pub use lock::RunLock;
+pub(crate) use prepared::training_name;
 pub use prepared::{MakeNetwork, Prepared};
 use pretrained::with_stored_pretrained;
 pub use pretrained::{resolve_pretrained, resolve_pretrained_on};
@@ -74,6 +76,7 @@ use recipe::with_stored_recipe;
 pub use resolved::Resolved;
 use resolved::SourceData;
 use task::fitted_outputs;
+pub use teacher::Taught;
 pub use trainer::{Fitted, Trainer};
 
 /// A run that is ready to train.
@@ -216,6 +219,7 @@ fn start_with(
             let config = &task::resolve(config, &prepared.dataset)?;
             head_only::check(config, &prepared, world)?;
             ood::check(config)?;
+            teacher::check(config)?;
             let with_stored_corrections =
                 prepared.corrections.as_ref().map(|corrections| corrections.settle(config));
             start_prepared(with_stored_corrections.as_ref().unwrap_or(config), out, world, prepared)
@@ -434,7 +438,7 @@ fn train(
     }
     let spent = log.as_ref().map_or(0., MetricsLog::spent);
     training.follow_time_limit(spent);
-    let name = |place: usize| dataset.names.name(split.train[place] as usize);
+    let name = |place: usize| training_name(dataset, split, place);
     let validation = share.as_ref().unwrap_or(validation);
     let data = Data { train: &**train, validation: &**validation, name: &name };
     let mut checkpoints = Checkpoints::new(options.checkpoint_minutes, stop);
@@ -540,7 +544,11 @@ impl Run {
         if let Some(sha256) = prepared.network.fingerprint() {
             plan.identity.insert("the model file's SHA-256".to_string(), sha256.to_string());
         }
-        let training = Training::new(plan, &prepared.network, folder.checkpoints())?.with_world(world);
+        plan.identity.extend(prepared.taught.iter().flat_map(|taught| taught.fingerprints.clone()));
+        let mut training = Training::new(plan, &prepared.network, folder.checkpoints())?.with_world(world);
+        if let Some(taught) = &prepared.taught {
+            training = training.with_teacher(taught.distillation.clone());
+        }
         Ok(Run { config: config.clone(), folder, prepared, world: world.clone(), training, lock })
     }
 }

@@ -12,6 +12,7 @@ use super::feeds::{Feeds, Sources};
 use super::memory;
 use super::resolved::{Resolved, SourceData};
 use super::task;
+use super::teacher::{Taught, Teaching};
 use super::text_encoder;
 use crate::data::{Dataset, Split, TaskKind};
 use crate::distributed::World;
@@ -80,6 +81,8 @@ pub struct Prepared {
     pub network: Network,
     /// Which weights of the initial file were loaded.
     pub init: Option<Matching>,
+    /// The teacher (`--teacher`).
+    pub taught: Option<Taught>,
     /// The device.
     pub device: Device,
     /// The number of CPU threads of libtorch.
@@ -140,11 +143,19 @@ impl Prepared {
         Ok(Prepared { init, ..prepared })
     }
 
-    /// Like [`Prepared::new`], for an existing run with options `config`.
+    /// Like [`Prepared::new`], for an existing run with options `config`, without its teacher.
     ///
     /// # Errors
     /// If the data has changed since the run started.
     pub fn again(config: &Config, folder: &RunFolder) -> Result<Self> {
+        Prepared::again_with_teacher(&Config { teacher: None, unlabelled: None, ..config.clone() }, folder)
+    }
+
+    /// Like [`Prepared::again`], with the teacher of `config`.
+    ///
+    /// # Errors
+    /// Those of [`Prepared::again`], and a teacher that does not fit the data.
+    pub(crate) fn again_with_teacher(config: &Config, folder: &RunFolder) -> Result<Self> {
         Prepared::reopen_with(config, folder, &World::alone(), &named(config))
     }
 
@@ -204,7 +215,7 @@ impl Prepared {
     }
 
     fn of(examples: Examples, config: &Config, world: &World, make: MakeNetwork) -> Result<Self> {
-        let Examples { dataset, split, augmentation, corrections } = examples;
+        let Examples { mut dataset, split, augmentation, corrections } = examples;
         world.same("data", &dataset.sha256)?;
         world.same("feedback", corrections.as_ref().map_or("", |corrections| &corrections.sha256))?;
         let (local_rank, local_size) = world.local_rank_and_size();
@@ -228,12 +239,16 @@ impl Prepared {
         let threads = own_threads.for_multiply_adds(network.parameter_count() * config.batch_size as usize);
         tch::set_num_threads(threads.into());
 
+        let teaching = Teaching::of(config, &dataset, &split, device)?;
+        dataset.texts = None;
         let corrected = corrections.as_ref();
         let sources = Sources {
             config,
             dataset: &dataset,
             split: &split,
             corrected,
+            teaching: teaching.as_ref(),
+            has_buckets: config.length_buckets && network.computes_padding(),
             marked,
             augmentation,
             device,
@@ -254,6 +269,7 @@ impl Prepared {
         };
         let outputs = Outputs::of(&dataset, &split.train);
         let Feeds { preprocessing, train, validation, share, test } = feeds;
+        let taught = teaching.map(|teaching| teaching.taught(config, &preprocessing));
         Ok(Prepared {
             dataset,
             split,
@@ -267,9 +283,18 @@ impl Prepared {
             outputs,
             network,
             init: None,
+            taught,
             device,
             threads,
         })
+    }
+}
+
+/// The name of the example at a place of the training set, after which the texts without labels come.
+pub(crate) fn training_name(dataset: &Dataset, split: &Split, place: usize) -> String {
+    match split.train.get(place) {
+        Some(row) => dataset.names.name(*row as usize),
+        None => format!("unlabelled text {}", place - split.train.len() + 1),
     }
 }
 

@@ -1,28 +1,48 @@
 //! Knowledge distillation: the loss includes the divergence from a teacher (Hinton, Vinyals and Dean, "Distilling the Knowledge
 //! in a Neural Network", 2015).
 
+use std::rc::Rc;
+
 use tch::{Kind, Tensor};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::loader::Batch;
 
-/// Computes logits (N, classes) of preprocessed inputs (N, …), on the same device.
-pub type Teacher = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
+/// Where the logits of the teacher come from.
+///
+/// ```
+/// use cresset::train::Teacher;
+/// use std::rc::Rc;
+///
+/// let doubling = Teacher::Model(Rc::new(|inputs| Ok(inputs * 2.)));
+/// assert!(matches!(doubling, Teacher::Model(_)));
+/// ```
+#[derive(Clone)]
+pub enum Teacher {
+    /// Logits (N, classes) of preprocessed inputs (N, …), on the same device, are computed for each batch.
+    Model(Rc<dyn Fn(&Tensor) -> Result<Tensor>>),
+    /// They were computed before training, and the batches have them ([`Batch::taught`]).
+    Batches,
+}
 
 /// Knowledge distillation: a teacher, and its weight in the loss.
 ///
 /// ```
-/// use cresset::train::Distillation;
+/// use cresset::loader::Batch;
+/// use cresset::train::{Distillation, Teacher};
+/// use std::rc::Rc;
 /// use tch::{Kind, Tensor};
 ///
 /// // A teacher that always returns the same logits.
-/// let teacher = Box::new(|_: &Tensor| Ok(Tensor::from_slice2(&[[2f32, 0.]])));
+/// let teacher = Teacher::Model(Rc::new(|_: &Tensor| Ok(Tensor::from_slice2(&[[2f32, 0.]]))));
 /// let distillation = Distillation { teacher, temperature: 4., share: 1. };
-/// let (label_loss, inputs) = (Tensor::from(0.3f32), Tensor::from_slice2(&[[1f32]]));
+/// let (label_loss, batch) = (Tensor::from(0.3f32), Batch::new(Tensor::from_slice2(&[[1f32]]), Tensor::from_slice(&[0i64])));
 /// // The divergence from the teacher is 0 if the logits are equal.
-/// let loss = distillation.loss(&label_loss, &Tensor::from_slice2(&[[2f32, 0.]]), &inputs)?;
+/// let loss = distillation.loss(&label_loss, &Tensor::from_slice2(&[[2f32, 0.]]), &batch)?;
 /// assert!(loss.to_kind(Kind::Double).double_value(&[]).abs() < 1e-6);
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct Distillation {
     /// The teacher.
     pub teacher: Teacher,
@@ -33,9 +53,19 @@ pub struct Distillation {
 }
 
 impl Distillation {
-    /// The loss, a scalar, of logits (N, classes) for these inputs. `label_loss` is their loss by the labels, a scalar.
-    pub fn loss(&self, label_loss: &Tensor, logits: &Tensor, inputs: &Tensor) -> Result<Tensor> {
-        let teacher_logits = tch::no_grad(|| (self.teacher)(inputs))?;
+    /// The loss, a scalar, of logits (N, classes) for a batch. `label_loss` is their loss by the labels, a scalar.
+    ///
+    /// # Errors
+    /// A teacher that fails, and a batch without the logits of a teacher that computed them before.
+    pub fn loss(&self, label_loss: &Tensor, logits: &Tensor, batch: &Batch) -> Result<Tensor> {
+        let teacher_logits = match (&self.teacher, &batch.taught) {
+            (Teacher::Model(teacher), _) => tch::no_grad(|| teacher(&batch.inputs))?,
+            (Teacher::Batches, Some(taught)) => taught.logits.shallow_clone(),
+            (Teacher::Batches, None) => {
+                let problem = "the batches of this data do not have the logits of the teacher";
+                return Err(Error::Usage(problem.to_string()));
+            }
+        };
         let expected = (teacher_logits / self.temperature).log_softmax(-1, Kind::Float);
         let actual = (logits / self.temperature).log_softmax(-1, Kind::Float);
         let divergence =
@@ -49,9 +79,15 @@ impl Distillation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loader::Taught;
 
     fn distillation(share: f64) -> Distillation {
-        Distillation { teacher: Box::new(|inputs| Ok(inputs * 2.)), temperature: 2., share }
+        Distillation { teacher: Teacher::Model(Rc::new(|inputs| Ok(inputs * 2.))), temperature: 2., share }
+    }
+
+    fn batch(inputs: Tensor) -> Batch {
+        let rows = inputs.size()[0];
+        Batch::new(inputs, Tensor::zeros([rows], (Kind::Int64, tch::Device::Cpu)))
     }
 
     #[test]
@@ -59,7 +95,8 @@ mod tests {
         let inputs = Tensor::from_slice(&[1f32, 0., 0., 1.]).view([2, 2]);
         let logits = Tensor::from_slice(&[0f32, 0., 0., 2.]).view([2, 2]);
         let value = |share| {
-            distillation(share).loss(&Tensor::from(3f32), &logits, &inputs).unwrap().double_value(&[])
+            let batch = batch(inputs.shallow_clone());
+            distillation(share).loss(&Tensor::from(3f32), &logits, &batch).unwrap().double_value(&[])
         };
         // The teacher gives softmax(1, 0) and softmax(0, 1); the student 1/2, and the second one exactly.
         let p = 1f64.exp() / (1f64.exp() + 1.);
@@ -73,8 +110,23 @@ mod tests {
     fn gradients_draw_the_logits_towards_the_teacher() {
         let inputs = Tensor::from_slice(&[1f32, 0., -1.]).view([1, 3]);
         let logits = Tensor::zeros([1, 3], (Kind::Float, tch::Device::Cpu)).set_requires_grad(true);
-        distillation(1.).loss(&Tensor::from(0f32), &logits, &inputs).unwrap().backward();
+        distillation(1.).loss(&Tensor::from(0f32), &logits, &batch(inputs)).unwrap().backward();
         let gradient = Vec::<f32>::try_from(logits.grad().view(-1)).unwrap();
         assert!(gradient[0] < 0. && gradient[2] > 0., "{gradient:?}");
+    }
+
+    #[test]
+    fn logits_of_the_teacher_that_a_batch_has_count_as_those_it_computes() {
+        let inputs = Tensor::from_slice(&[1f32, 0., 0., 1.]).view([2, 2]);
+        let logits = Tensor::from_slice(&[0f32, 0., 0., 2.]).view([2, 2]);
+        let loss = |teacher, taught| {
+            let distillation = Distillation { teacher, ..distillation(0.5) };
+            let batch = Batch { taught, ..batch(inputs.shallow_clone()) };
+            distillation.loss(&Tensor::from(3f32), &logits, &batch)
+        };
+        let computed = loss(distillation(0.5).teacher, None).unwrap();
+        let taught = Taught { logits: &inputs * 2., labelled: None };
+        assert_eq!(loss(Teacher::Batches, Some(taught)).unwrap(), computed);
+        assert!(loss(Teacher::Batches, None).is_err());
     }
 }

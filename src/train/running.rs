@@ -211,11 +211,11 @@ impl RunningSums {
 
 /// Numerator and denominator of the score of some examples, float64 scalars.
 fn score(outputs: &Outputs, logits: &Tensor, targets: &Tensor) -> [Tensor; 2] {
-    let of_count = |count: i64| Tensor::full([], count as f64, (Kind::Double, logits.device()));
     match outputs {
         Outputs::Classification => {
             let correct = logits.argmax(-1, false).eq_tensor(targets).sum(Kind::Double);
-            [correct, of_count(targets.size()[0])]
+            // Examples without labels have the label -1.
+            [correct, targets.ge(0).sum(Kind::Double)]
         }
         Outputs::Multilabel { .. } => {
             let decisions = outputs.decisions(&outputs.probabilities(logits)).to_kind(Kind::Double);

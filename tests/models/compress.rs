@@ -222,7 +222,7 @@ fn distillation_needs_classes() {
     let out = tags_run(folder.path());
     let refused = run(["compress", text(&out), "--distill", text(&out)]);
     assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
-    let says = "--distill works only for classification, and this is multi-label classification";
+    let says = "a teacher works only for classification, and this is multi-label classification";
     assert!(stderr(&refused).contains(says), "{}", stderr(&refused));
     assert!(!out.join("compressed").exists());
 }

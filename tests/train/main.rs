@@ -20,6 +20,7 @@ mod starters;
 #[path = "../support/mod.rs"]
 mod support;
 mod tasks;
+mod teacher;
 mod texts;
 mod transfer;
 mod tune;

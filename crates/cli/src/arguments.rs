@@ -155,9 +155,10 @@ mod tests {
             | "head_only"
             | "finetune"
             | "accept_contradictions" => "true",
+            "length_buckets" => "false",
             "device" => "cpu",
             "validation" | "max_bad_share" | "mask_categories" | "average_decay" | "average_start"
-            | "center_crop" | "coverage" | "ood" => "0.375",
+            | "center_crop" | "coverage" | "ood" | "teacher_share" => "0.375",
             _ if spec.is_number => "3",
             _ => "some-text",
         }

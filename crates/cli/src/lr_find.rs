@@ -47,6 +47,8 @@ impl LrFind {
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
         let config = Config::overlay(self.config_file.as_deref(), self.config.given())?;
+        // The curve is that of the loss of the labels.
+        let config = Config { teacher: None, unlabelled: None, ..config };
         let resolved = resolve(&config, &World::alone())?;
         let config = resolved.config.clone();
         let prepared = Prepared::of_resolved(resolved)?;

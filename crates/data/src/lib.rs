@@ -41,6 +41,7 @@ pub mod thumbnail;
 pub mod tokenizer;
 pub mod tokens;
 pub mod unknown;
+pub mod unlabelled;
 
 use std::path::PathBuf;
 

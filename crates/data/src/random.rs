@@ -33,6 +33,8 @@ pub enum Purpose {
     Permutation = 11,
     /// Rows with the distribution of the training data, for explanations.
     Background = 12,
+    /// The order of batches of texts of similar length.
+    Buckets = 13,
 }
 
 /// The generator of one stream. ChaCha8's output is specified, so it does not change with library versions.

@@ -35,6 +35,11 @@ impl Texts {
         Texts { columns: self.columns.iter().map(of_column).collect() }
     }
 
+    /// The texts of an example, one for each column; empty if they are missing.
+    pub fn of(&self, example: usize) -> Vec<&str> {
+        self.columns.iter().map(|column| column.of(example)).collect()
+    }
+
     /// The token ids of all examples, as float32, given those of the texts of each column.
     pub(crate) fn features(&self, ids: &[TextIds]) -> Vec<f32> {
         let examples = self.columns.first().map_or(0, |column| column.of_example.len());

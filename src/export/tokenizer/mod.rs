@@ -5,8 +5,10 @@
 //! crate `tokenizers`, with its Unicode tables.
 
 mod byte_level;
+mod characters_map;
 mod parts;
 mod tables;
+mod unigram;
 mod word_piece;
 
 #[cfg(test)]
@@ -42,13 +44,14 @@ const STAGE: &str = include_str!("stage.py");
 ///
 /// # Errors
 /// A model, normalizer or pre-tokenizer that has no TorchScript here, named in the message: WordPiece with the normalizer and the
-/// pre-tokenizer of BERT has, and byte-level BPE without a normalizer.
+/// pre-tokenizer of BERT has, byte-level BPE without a normalizer, and Unigram with those of SentencePiece.
 pub fn script(tokenizer: &Tokenizer) -> Result<Class, String> {
     let json = tokenizer.to_json().map_err(|error| error.to_string())?;
     let parts = Parts::of(&json)?;
     let own = match parts.model_type() {
         "WordPiece" => word_piece::of(tokenizer, &parts)?,
         "BPE" => byte_level::of(tokenizer, &parts)?,
+        "Unigram" => unigram::of(tokenizer, &parts)?,
         other => return Err(format!("a tokenizer of the type {other} {}", parts::CANNOT)),
     };
     let template = Template::of(tokenizer, &own.words)?;

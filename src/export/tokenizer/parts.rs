@@ -74,6 +74,11 @@ impl Parts {
         tokens
     }
 
+    /// A part of the tokenizer.
+    pub(super) fn value(&self, name: &str) -> &Value {
+        &self.json[name]
+    }
+
     /// The part `name` (`normalizer`, `pre_tokenizer`) if it is of this type.
     ///
     /// # Errors
@@ -123,7 +128,8 @@ impl Parts {
     }
 }
 
-fn refusal(name: &str, part: &Value) -> String {
+/// The message about a part of the tokenizer that has no TorchScript.
+pub(super) fn refusal(name: &str, part: &Value) -> String {
     let name = name.replace('_', "-");
     match part["type"].as_str() {
         Some(kind) => format!("a tokenizer with the {name} {kind} {CANNOT}"),

@@ -1,4 +1,5 @@
 mod texts;
+mod unigram;
 
 use cresset_bridge::script::Module;
 use cresset_data::tokenizer::{Tokenizer, TrainedKind, train};
@@ -159,9 +160,9 @@ fn what_has_no_script_is_refused_by_name() {
         json["added_tokens"][4]["single_word"] = json!(true);
     });
     assert!(message.contains("added token `[MASK]` matches whole words only"), "{message}");
-    let unigram = r###"{"version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": null,
-        "post_processor": null, "decoder": null, "model": {"type": "Unigram", "unk_id": 0,
-        "vocab": [["<unk>", 0.0], ["<pad>", 0.0], ["a", -1.0]]}}"###;
-    let message = script(&Tokenizer::from_json(unigram, None).unwrap()).unwrap_err();
-    assert!(message.starts_with("a tokenizer of the type Unigram has no TorchScript"), "{message}");
+    let words = r###"{"version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": null,
+        "post_processor": null, "decoder": null, "model": {"type": "WordLevel", "unk_token": "<unk>",
+        "vocab": {"<unk>": 0, "<pad>": 1, "a": 2}}}"###;
+    let message = script(&Tokenizer::from_json(words, None).unwrap()).unwrap_err();
+    assert!(message.starts_with("a tokenizer of the type WordLevel has no TorchScript"), "{message}");
 }

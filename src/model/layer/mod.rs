@@ -154,6 +154,11 @@ pub trait Layer: Send {
         false
     }
 
+    /// Whether most of its time is spent on each token of texts, padding included.
+    fn computes_padding(&self) -> bool {
+        self.encodes_texts()
+    }
+
     /// The places of its position embeddings, if it has any. Its parameter then has the name of the layer.
     fn position_grid(&self) -> Option<Grid> {
         None

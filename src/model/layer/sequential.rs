@@ -194,6 +194,11 @@ impl Sequential {
         self.0.iter().any(|step| matches!(step, Step::Layer(_, layer) if layer.encodes_texts()))
     }
 
+    /// Whether the time of a batch of texts depends on its padding.
+    pub(crate) fn computes_padding(&self) -> bool {
+        self.0.iter().any(|step| matches!(step, Step::Layer(_, layer) if layer.computes_padding()))
+    }
+
     /// The last layer, also if it is in a container.
     pub(crate) fn last(&self) -> Option<&dyn Layer> {
         match self.0.last()? {

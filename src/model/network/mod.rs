@@ -270,6 +270,11 @@ impl Network {
         self.layers().is_some_and(Sequential::has_token_vectors)
     }
 
+    /// Whether the time of a batch of texts depends on its padding.
+    pub(crate) fn computes_padding(&self) -> bool {
+        self.layers().is_some_and(Sequential::computes_padding)
+    }
+
     /// The outputs in evaluation mode by which [`evaluate`](crate::evaluate::evaluate) measures the network: (N, outputs), or those of each
     /// member of a bag, (N, members, outputs).
     ///

@@ -225,7 +225,10 @@ impl Objective {
     /// The loss of each example (N) by the default loss function of the task, without weights.
     pub(super) fn plain_losses(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
         let task = self.outputs.task();
-        let labels = &self.outputs.standardized(labels);
+        // An example without a label (-1) takes the first class: what counts is whether its loss is finite.
+        let labels =
+            if task == TaskKind::Classification { labels.clamp_min(0) } else { labels.shallow_clone() };
+        let labels = &self.outputs.standardized(&labels);
         let kind = default_for(task);
         let options = Options::parse("", "the loss function", kind.options).expect("defaults are valid");
         (kind.loss)(&options, &LossInput { logits, labels, task, weights: None, reduction: Reduction::None })

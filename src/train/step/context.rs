@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::distributed::World;
 use crate::error::Result;
+use crate::loader::Batch;
 use crate::model::Network;
 use crate::train::average::Average;
 use crate::train::distillation::Distillation;
@@ -120,6 +121,19 @@ impl Context {
             Precision::Fp16 => Kind::Half,
         };
         Ok(autocast::with(device, kind, forward)??.to_kind(Kind::Float))
+    }
+
+    /// The mean loss of a batch by its labels, a scalar. The loss of an example without a label is 0.
+    pub fn label_loss(&self, outputs: &Tensor, batch: &Batch) -> Tensor {
+        let Some(labelled) = batch.taught.as_ref().and_then(|taught| taught.labelled.as_ref()) else {
+            return self.objective.loss(outputs, batch);
+        };
+        let (count, all) = (labelled.size()[0], batch.labels.size()[0]);
+        if count == 0 {
+            return Tensor::zeros([], (Kind::Float, outputs.device()));
+        }
+        let part = Batch::new(batch.inputs.shallow_clone(), batch.labels.index_select(0, labelled));
+        self.objective.loss(&outputs.index_select(0, labelled), &part) * (count as f64 / all as f64)
     }
 
     /// The factor that the loss is multiplied by before the backward pass.

@@ -19,11 +19,11 @@ pub fn eager_step(context: &mut Context, network: &Network, batch: &Batch, lr: f
         None => {
             let members = context.logits(network, &batch.inputs, true)?;
             let logits = context.objective.combined(&members);
-            (context.objective.loss(&members, batch), members, logits, 1)
+            (context.label_loss(&members, batch), members, logits, 1)
         }
     };
     if let Some(distillation) = &context.distillation {
-        loss = distillation.loss(&loss, &logits, &batch.inputs)?;
+        loss = distillation.loss(&loss, &logits, batch)?;
     }
     if context.checks_every_loss && !is_finite_everywhere(context, &loss)? {
         return not_finite(context, &members, &loss, batch);
@@ -54,7 +54,11 @@ fn is_finite_everywhere(context: &Context, loss: &Tensor) -> Result<bool> {
 
 /// Computes the loss of each example and the norm of the gradients for the error message, and drops the gradients.
 fn not_finite(context: &mut Context, logits: &Tensor, loss: &Tensor, batch: &Batch) -> Result<StepOutcome> {
-    let losses = context.objective.losses(&logits.detach(), batch);
+    let losses = match &batch.taught {
+        // Some examples may have no label.
+        Some(_) => context.objective.plain_losses(&logits.detach(), &batch.labels),
+        None => context.objective.losses(&logits.detach(), batch),
+    };
     loss.f_backward()?;
     let gradient_norm = context.gradients.norm()?.double_value(&[]);
     context.clear_gradients()?;

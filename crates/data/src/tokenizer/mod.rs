@@ -4,6 +4,7 @@
 //! and checks.
 
 mod checks;
+pub mod graphemes;
 mod train;
 pub mod unicode;
 mod vocabulary_file;

@@ -180,6 +180,10 @@ impl Layer for TextEncoder {
         masked_mean(&self.norm.forward(&x, train), &mask)
     }
 
+    fn computes_padding(&self) -> bool {
+        true
+    }
+
     fn script(&self) -> Script {
         let mut lines = String::new();
         for index in 0..self.blocks.len() {
