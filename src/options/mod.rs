@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use cresset_options::{Choice, OptionSet, flag, nested, option, options, parse};
 
-use crate::data::{DataOptions, SplitOptions};
+use crate::data::{DataOptions, SplitMethod, SplitOptions};
 use crate::error::{Error, Result};
 use crate::evaluate::ood::OodScore;
 use crate::loader::{ClassWeights, Sampling};
@@ -63,6 +63,10 @@ options! {
             .aliases(&["held_out"])
             .heading(DATA)
             .essential(),
+
+        /// Split of a table: `time:COLUMN` orders the rows by a column of numbers or dates. The newest rows are the test set, the rows before
+        /// them the validation set, each with the share of --validation [default: drawn at random, or the split of the data]
+        pub split: Option<SplitMethod> = option("METHOD").heading(DATA),
 
         /// List of the training examples, one name per line as in a run's split.csv [default: the examples on no other list]
         pub train_list: Option<PathBuf> = option("FILE").not_empty().heading(DATA),
@@ -292,8 +296,31 @@ impl Config {
             train_list: self.train_list.clone(),
             validation_list: self.validation_list.clone(),
             test_list: self.test_list.clone(),
+            method: self.split_method()?,
             seed: self.seed,
         })
+    }
+
+    /// The method of `--split`.
+    ///
+    /// # Errors
+    /// Another option that splits the data.
+    fn split_method(&self) -> Result<Option<SplitMethod>> {
+        let Some(method) = &self.split else { return Ok(None) };
+        let others = [
+            ("train-list", self.train_list.is_some()),
+            ("validation-list", self.validation_list.is_some()),
+            ("test-list", self.test_list.is_some()),
+            ("folds", self.folds.is_some()),
+            ("bag", self.bag > 0),
+            ("group", self.reading.group.is_some()),
+        ];
+        match others.iter().find(|(_, is_set)| *is_set) {
+            Some((other, _)) => Err(Error::Usage(format!(
+                "--split {method} and --{other} both split the data; use one of them"
+            ))),
+            None => Ok(Some(method.clone())),
+        }
     }
 
     /// The options that have a value, as (name, value), in the order of their definition.
@@ -334,7 +361,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Options that, besides the seed, determine the split of the data. Runs that differ in them cannot be compared.
-pub(crate) const SPLIT_OPTIONS: [&str; 15] = [
+pub(crate) const SPLIT_OPTIONS: [&str; 16] = [
     "data",
     "format",
     "label",
@@ -344,6 +371,7 @@ pub(crate) const SPLIT_OPTIONS: [&str; 15] = [
     "exclude",
     "images",
     "validation",
+    "split",
     "train_list",
     "validation_list",
     "test_list",

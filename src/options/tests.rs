@@ -32,6 +32,7 @@ fn every_option_is_among_the_entries() {
     config.reading.center_crop = Some(0.9);
     config.coverage = Some(0.95);
     config.ood = Some(0.05);
+    config.split = Some("time:date".parse().unwrap());
     config.train_list = Some("train.txt".into());
     config.validation_list = Some("validation.txt".into());
     config.test_list = Some("test.txt".into());

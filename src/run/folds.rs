@@ -202,6 +202,7 @@ fn folds_of(config: &Config) -> Result<u32> {
         let problem = "cross-validation does not support --feedback";
         return Err(Error::Usage(problem.to_string()));
     }
+    config.split_plan()?;
     match (config.folds, config.fold) {
         (Some(folds), None) => Ok(folds),
         _ => Err(Error::Usage("cross-validation requires --folds without --fold".to_string())),

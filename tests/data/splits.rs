@@ -75,6 +75,65 @@ fn lists_that_make_no_sense_are_refused_with_their_line() {
     }
 }
 
+/// A table of `rows` rows whose times are `time` of the row's number.
+fn table_of_times(path: &Path, rows: usize, time: impl Fn(usize) -> String) {
+    let row =
+        |row: usize| format!("{},{},{}\n", time(row), row * 7 % 10, if row * 7 % 10 > 4 { "a" } else { "b" });
+    std::fs::write(path, "when,size,kind\n".to_string() + &(0..rows).map(row).collect::<String>()).unwrap();
+}
+
+#[test]
+fn the_newest_rows_are_the_test_set_and_equal_times_are_in_the_order_of_the_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("times.csv");
+    let names = |rows: &[usize]| rows.iter().map(usize::to_string).collect::<Vec<_>>();
+    // Rows 20 to 39 come first; the last six rows in time are 14 to 19. Then days, of which each has two rows, newest first.
+    let as_number = |row: usize| ((row + 20) % 40).to_string();
+    let as_date = |row: usize| format!("2024-02-{:02}", 29 - row / 2);
+    let cases: [(&dyn Fn(usize) -> String, [usize; 3], [usize; 3]); 2] =
+        [(&as_number, [17, 18, 19], [14, 15, 16]), (&as_date, [0, 1, 3], [2, 4, 5])];
+    for (number, (time, test, validation)) in cases.into_iter().enumerate() {
+        table_of_times(&data, 40, time);
+        let run = folder.path().join(number.to_string());
+        let share = ["--validation", "0.075", "--split", "time:when", "--out", text(&run)];
+        let said = succeed(["train", "--data", text(&data), "--epochs", "2"].into_iter().chain(share));
+        assert!(said.contains("34 for training, 3 for validation, 3 for testing"), "{said}");
+        let parts = split_of(&run);
+        assert_eq!((&parts["test"], &parts["heldout"]), (&names(&test), &names(&validation)));
+    }
+}
+
+#[test]
+fn a_split_by_time_that_is_impossible_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("times.csv");
+    let fails = |arguments: &[&str], expected: &str| {
+        let train = ["train", "--data", text(&data), "--out", "run", "--split"];
+        let output = cresset().args(train).args(arguments).current_dir(folder.path()).output().unwrap();
+        let said = stderr(&output);
+        assert!(output.status.code() == Some(2) && said.contains(expected), "{arguments:?}: {said}");
+        assert!(!folder.path().join("run").exists());
+    };
+    table_of_times(&data, 40, |row| if row == 5 { String::new() } else { row.to_string() });
+    fails(&["time:when"], "times.csv, line 7, column when: the time is missing");
+    table_of_times(&data, 40, |row| if row == 5 { "soon".into() } else { row.to_string() });
+    fails(
+        &["time:when", "--ignore", "when"],
+        "line 7, column when: `soon` is not a number, unlike the times above",
+    );
+    table_of_times(&data, 40, |row| format!("2024-01-{:02}", 1 + row % 30));
+    fails(&["time:wen"], "no column `wen`; did you mean `when`?");
+    fails(&["time:kind"], "line 2, column kind: `b` is neither a number nor a date");
+    fails(&["time:when", "--validation", "0.5"], "leaves none of 40 for training; lower --validation");
+    fails(&["newest"], "expected time:COLUMN");
+    for other in [["--folds", "5"], ["--bag", "2"], ["--group", "size"], ["--test-list", "list.txt"]] {
+        fails(
+            &[&["time:when"][..], &other].concat(),
+            &format!("--split time:when and {} both split the data", other[0]),
+        );
+    }
+}
+
 #[test]
 fn folds_evaluate_every_row_once_and_report_mean_and_standard_deviation() {
     let folder = tempfile::tempdir().unwrap();

@@ -89,7 +89,8 @@ impl Digits {
     }
 }
 
-/// Writes tables with several labels, in one column and in three, and patients without the number to predict.
+/// Writes tables with several labels, in one column and in three, orders of several months, and patients without the number to
+/// predict.
 fn write_tasks(folder: &Path) {
     let (mut songs, mut symptoms) =
         ("tempo,loudness,moods\n".to_string(), "age,temperature,fever,cough,rash\n".to_string());
@@ -106,6 +107,13 @@ fn write_tasks(folder: &Path) {
     std::fs::write(folder.join("songs.csv"), songs).unwrap();
     std::fs::write(folder.join("new-songs.csv"), "tempo,loudness\n128,-5.1\n64,-20.4\n").unwrap();
     std::fs::write(folder.join("symptoms.csv"), symptoms).unwrap();
+    let mut orders = "day,amount,returned\n".to_string();
+    for row in 0..120 {
+        let amount = 5 + row * 37 % 90;
+        let returned = if amount > 60 { "yes" } else { "no" };
+        writeln!(orders, "2026-{:02}-{:02},{amount},{returned}", 1 + row / 20, 1 + row % 20).unwrap();
+    }
+    std::fs::write(folder.join("orders.csv"), orders).unwrap();
     let diabetes = std::fs::read_to_string(root().join("data/diabetes.csv")).unwrap();
     let patients = diabetes.lines().take(6).map(|line| line.rsplit_once(',').unwrap().0.to_string() + "\n");
     std::fs::write(folder.join("patients.csv"), patients.collect::<String>()).unwrap();

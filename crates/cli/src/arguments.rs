@@ -144,6 +144,7 @@ mod tests {
         }
         match spec.name {
             "label" | "group" => "2",
+            "split" => "time:2",
             "image_size" => "24x32",
             "augment" => "flip",
             "vocab_size" => "300",

@@ -54,7 +54,7 @@ pub use format::options::{self, DataOptions};
 pub use grouping::{Grouping, GroupingOptions};
 pub use labels::{LabelsBuilder, sorted_classes};
 pub use missing_classes::MissingClasses;
-pub use split::{Split, SplitOptions};
+pub use split::{Split, SplitMethod, SplitOptions};
 pub use table::{Table, ValueRange};
 pub use target_summary::{LabelPair, ValueSummary};
 pub use targets::{Strata, TargetChoice, Targets, TaskKind, named_set};

@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use super::markdown::code;
 use super::{indexes, parts};
 use crate::data::options::Missing;
-use crate::data::{Dataset, Grouping, Names, Split, Subset, TaskKind, ValueSummary, lists, sha256};
+use crate::data::{
+    Dataset, Grouping, Names, Split, SplitMethod, Subset, TaskKind, ValueSummary, lists, sha256,
+};
 use crate::error::{Error, Result};
 use crate::evaluate::groups::GroupReport;
 use crate::evaluate::interval::intervals;
@@ -103,6 +105,13 @@ impl SplitCounts {
 
 /// A description of the split, and whether examples were drawn individually.
 fn split_of(dataset: &Dataset, config: &Config) -> (String, bool) {
+    if let Some(SplitMethod::Time(column)) = &config.split {
+        let (column, share) = (code(&column.to_string()), 100. * config.validation);
+        let text = format!(
+            "by time, the column {column}: the newest {share:.0} % for testing, the {share:.0} % before them for validation"
+        );
+        return (text, false);
+    }
     let has_lists =
         [&config.train_list, &config.validation_list, &config.test_list].iter().any(|list| list.is_some());
     let has_validation =

@@ -2,12 +2,15 @@
 
 mod folds;
 mod grouped;
+mod method;
 mod stratified;
+mod time;
 
 use std::path::PathBuf;
 
 use super::{Dataset, Strata, Subset, lists};
 use crate::error::{Error, Result};
+pub use method::SplitMethod;
 
 /// Options of a split.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +27,8 @@ pub struct SplitOptions {
     pub validation_list: Option<PathBuf>,
     /// An example list of the test set.
     pub test_list: Option<PathBuf>,
+    /// How the test set is chosen; `None` if by lists or by the source.
+    pub method: Option<SplitMethod>,
     /// The random seed.
     pub seed: u64,
 }
@@ -60,11 +65,14 @@ impl Parts {
 impl Split {
     /// Splits a data set by the example lists, or else by the subsets that the source defines. If this gives
     /// no validation set, it is drawn by the seed: in whole groups if there are groups, else stratified
-    /// ([`Dataset::strata`]).
+    /// ([`Dataset::strata`]). With a method, all three parts are those of the method.
     ///
     /// # Errors
     /// Lists that cannot be read or that overlap, and data that leaves the training or validation set empty.
     pub fn new(dataset: &Dataset, plan: &SplitOptions) -> Result<Self> {
+        if let Some(SplitMethod::Time(column)) = &plan.method {
+            return time::split(dataset, column, plan.share);
+        }
         let mut portions = listed(dataset, plan)?.unwrap_or_else(|| subsets_of_source(dataset));
         if plan.fold.is_some() || plan.bag.is_some() {
             // Folds use all examples outside the test set.
@@ -238,6 +246,7 @@ mod tests {
             train_list: None,
             validation_list: None,
             test_list: None,
+            method: None,
             seed: 1,
         }
     }

@@ -22,6 +22,7 @@ const COVERED_ELSEWHERE: &[&str] = &[
     "max_bad_share",
     "max_memory",
     "validation",
+    "split",
     "train_list",
     "validation_list",
     "test_list",

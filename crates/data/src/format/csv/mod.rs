@@ -40,6 +40,7 @@ use inferred::Inferred;
 use layout::Layout;
 pub(super) use layout::{choices as column_choices, find as find_column, label_columns};
 pub use model_rows::{InputRow, RowPolicy, read_row, read_rows};
+pub(crate) use notation::date_order;
 use parallel::parse;
 use parse::Parsed;
 pub use row_stream::{RowChunk, RowStream, RowStreamError};
