@@ -230,6 +230,9 @@ impl Prepared {
             network.train_only_adapters()?;
         }
         config.training.channels_last.lay_out(&mut network)?;
+        if config.training.gradient_checkpointing {
+            network.recompute_blocks()?;
+        }
         if config.training.sync_batch_norm {
             network.synchronize_batch_norm(world)?;
         }

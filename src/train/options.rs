@@ -65,6 +65,10 @@ options! {
         /// Use TF32 for float32 matrix products on GPUs that support it
         pub tf32: bool = flag().default("false").heading(HARDWARE),
 
+        /// Compute the blocks of a transformer of texts again in the backward pass instead of keeping their inner values (gradient
+        /// checkpointing): the same weights with less memory, in more time
+        pub gradient_checkpointing: bool = flag().default("false").heading(HARDWARE),
+
         /// Memory format channels last (NHWC), which makes most convolutions faster
         pub channels_last: ChannelsLast =
             option("WHEN").default("auto").alone("yes").entry(ChannelsLast::entry).heading(HARDWARE),

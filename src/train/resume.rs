@@ -31,7 +31,7 @@ const AVERAGE: &str = "average/";
 ///
 /// assert!(RESUMABLE_OPTIONS.contains(&"epochs") && !RESUMABLE_OPTIONS.contains(&"seed"));
 /// ```
-pub const RESUMABLE_OPTIONS: [&str; 9] = [
+pub const RESUMABLE_OPTIONS: [&str; 10] = [
     "epochs",
     "device",
     "threads",
@@ -41,6 +41,7 @@ pub const RESUMABLE_OPTIONS: [&str; 9] = [
     "max_minutes",
     "checkpoint_minutes",
     "cuda_graph",
+    "gradient_checkpointing",
 ];
 
 /// The options in [`RESUMABLE_OPTIONS`] that affect when training ends.

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use cresset::model::weights;
 
-use crate::support::job::{kill, wait_for};
+use crate::support::job::{Job, kill, wait_for};
 use crate::support::samples::{mail_options, write_mails};
 use crate::support::{assert_same_bits, cresset, encoder, run, stderr, succeed, text, train_once};
 
@@ -153,6 +153,40 @@ fn every_family_of_encoders_reads_pairs_and_is_exported() {
         let predicted = succeed(["predict", text(&out), text(&table)]);
         assert_eq!(predicted.lines().count(), 121, "{model}");
     }
+}
+
+#[test]
+fn blocks_that_are_computed_again_in_the_backward_pass_learn_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (table, encoder) = prepare(folder.path());
+    let own = ["--recipe", "none", "--pretrained", text(&encoder), "--epochs", "3", "--lr", "0.003"];
+    let options = [&mail_options(&table)[..], &own].concat();
+    let [plain, again, two] = ["plain", "again", "two"].map(|name| folder.path().join(name));
+    train_once(&plain, &options);
+    train_once(&again, &[&options[..], &["--gradient-checkpointing"]].concat());
+    let weights = |run: &Path| weights::read(&run.join("checkpoints/last.safetensors")).unwrap();
+    let (expected, found) = (weights(&plain), weights(&again));
+    assert!(expected.iter().all(|(name, tensor)| *tensor == found[name]));
+    // The flag may change when a run goes on.
+    succeed(["train", "--resume", text(&again), "--epochs", "4", "--gradient-checkpointing", "false"]);
+
+    // Gradients are averaged over processes as soon as a block has them. Batches of half the size are of other lengths.
+    let exact = ["--model-options", "dropout=0", "--optimizer", "sgd", "--length-buckets", "false"];
+    let job = ["train", "--gradient-checkpointing", "--batch-size", "16", "--out", text(&two)];
+    Job::start(2, &[&job[..], &options, &exact].concat()).succeed();
+    let one = folder.path().join("one");
+    train_once(&one, &[&options[..], &exact].concat());
+    let begun = weights::read(&encoder.join("model.safetensors")).unwrap();
+    let (one, two) = (weights(&one), weights(&two));
+    let name = "bert.encoder.layer.0.attention.self.query.weight";
+    let largest = |tensor: tch::Tensor| tensor.abs().max().double_value(&[]);
+    let (change, difference) = (largest(&one[name] - &begun[name]), largest(&one[name] - &two[name]));
+    assert!(change > 0. && difference < 1e-3 * change, "{change} {difference}");
+
+    let refused =
+        run(["train", "--model", "bow", "--gradient-checkpointing"].iter().chain(&mail_options(&table)));
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("is for the transformers of texts"), "{}", stderr(&refused));
 }
 
 #[test]

@@ -154,6 +154,7 @@ mod tests {
             | "sync_batch_norm"
             | "fresh_head"
             | "head_only"
+            | "gradient_checkpointing"
             | "finetune"
             | "accept_contradictions" => "true",
             "length_buckets" => "false",

@@ -20,6 +20,7 @@ mod norm;
 mod numbers;
 mod parameters;
 mod pool;
+mod recomputation;
 mod recurrent;
 mod rotary;
 mod sequential;
@@ -30,7 +31,7 @@ mod text;
 mod tokens;
 mod window;
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 pub use activation::{Activation, Dropout, Gelu, ReGlu, Relu};
 pub use attention::SelfAttention;
@@ -51,6 +52,7 @@ pub(crate) use neighbors::{normalized, vote};
 pub use norm::BatchNorm2d;
 pub use numbers::NumberEmbedding;
 pub use pool::{GlobalAverage, GlobalMax, HalvingAverage, MaxPool2d};
+pub use recomputation::Recomputation;
 pub use recurrent::{MOST_LAYERS, Recurrent, RecurrentCell};
 pub use rotary::Rotation;
 pub(crate) use sequential::FlatStep;
@@ -72,6 +74,7 @@ pub(crate) use parameters::with_zeros;
 
 use super::script::Script;
 use crate::distributed::World;
+use crate::error::Result;
 
 /// A layer of a model.
 ///
@@ -157,6 +160,20 @@ pub trait Layer: Send {
     /// Whether most of its time is spent on each token of texts, padding included.
     fn computes_padding(&self) -> bool {
         self.encodes_texts()
+    }
+
+    /// Computes its blocks again in the backward pass from now on ([`Recomputation`]). False if it has no blocks.
+    fn recompute_blocks(&self) -> bool {
+        false
+    }
+
+    /// Continues the backward pass of a loss, which ended at the output of its last block, if its blocks are computed again. `precision` is
+    /// that of the autocast of the forward pass.
+    ///
+    /// # Errors
+    /// What libtorch fails with.
+    fn backward_blocks(&self, _precision: Option<Kind>) -> Result<()> {
+        Ok(())
     }
 
     /// The places of its position embeddings, if it has any. Its parameter then has the name of the layer.

@@ -199,6 +199,25 @@ impl Sequential {
         self.0.iter().any(|step| matches!(step, Step::Layer(_, layer) if layer.computes_padding()))
     }
 
+    /// Calls `visit` with all layers in order, those of containers and of the members of a bag, too.
+    pub(crate) fn for_each_layer(&self, visit: &mut dyn FnMut(&dyn Layer)) {
+        for step in &self.0 {
+            match step {
+                Step::Sum(body, shortcut) => {
+                    [body, shortcut].iter().for_each(|branch| branch.for_each_layer(visit));
+                }
+                Step::Gate(gate) => gate.for_each_layer(visit),
+                Step::Layer(_, layer) => match layer.children() {
+                    Some(inside) => inside.for_each_layer(visit),
+                    None => {
+                        visit(&**layer);
+                        layer.members().iter().for_each(|member| member.for_each_layer(visit));
+                    }
+                },
+            }
+        }
+    }
+
     /// The last layer, also if it is in a container.
     pub(crate) fn last(&self) -> Option<&dyn Layer> {
         match self.0.last()? {

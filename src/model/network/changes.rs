@@ -1,4 +1,4 @@
-//! Changes of a network's tensors: loading, pruning, memory format, and float64.
+//! Changes of a network's tensors: loading, pruning, memory format, and float64; and of how its gradients are computed.
 
 use tch::Kind;
 
@@ -29,6 +29,40 @@ impl Network {
         };
         layers.synchronize(world);
         Ok(())
+    }
+
+    /// Computes the blocks of transformers of texts again in the backward pass (gradient checkpointing).
+    ///
+    /// # Errors
+    /// A model without such blocks.
+    pub(crate) fn recompute_blocks(&self) -> Result<()> {
+        let mut has_blocks = false;
+        if let Some(layers) = self.layers() {
+            layers.for_each_layer(&mut |layer| has_blocks |= layer.recompute_blocks());
+        }
+        match has_blocks {
+            true => Ok(()),
+            false => Err(Error::Usage(
+                "--gradient-checkpointing is for the transformers of texts: transformer, bert, distilbert, roberta and modernbert"
+                    .to_string(),
+            )),
+        }
+    }
+
+    /// Continues the backward pass of a loss through the blocks that are computed again. `precision` is that of the autocast of the forward pass.
+    ///
+    /// # Errors
+    /// What libtorch fails with.
+    pub(crate) fn backward_blocks(&self, precision: Option<Kind>) -> Result<()> {
+        let mut result = Ok(());
+        if let Some(layers) = self.layers() {
+            layers.for_each_layer(&mut |layer| {
+                if result.is_ok() {
+                    result = layer.backward_blocks(precision);
+                }
+            });
+        }
+        result
     }
 
     /// Copies values into the tensors of [`Network::state`].

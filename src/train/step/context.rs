@@ -115,12 +115,24 @@ impl Context {
 
     /// The outputs of a forward pass on `device`, float32, in the precision of the plan.
     pub fn in_precision(&self, device: Device, forward: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
-        let kind = match self.options.precision {
-            Precision::F32 => return forward(),
-            Precision::Bf16 => Kind::BFloat16,
-            Precision::Fp16 => Kind::Half,
-        };
-        Ok(autocast::with(device, kind, forward)??.to_kind(Kind::Float))
+        match self.autocast_kind() {
+            None => forward(),
+            Some(kind) => Ok(autocast::with(device, kind, forward)??.to_kind(Kind::Float)),
+        }
+    }
+
+    fn autocast_kind(&self) -> Option<Kind> {
+        match self.options.precision {
+            Precision::F32 => None,
+            Precision::Bf16 => Some(Kind::BFloat16),
+            Precision::Fp16 => Some(Kind::Half),
+        }
+    }
+
+    /// The backward pass of a loss, through the blocks that are computed again, too.
+    pub fn backward(&self, network: &Network, loss: &Tensor) -> Result<()> {
+        loss.f_backward()?;
+        network.backward_blocks(self.autocast_kind())
     }
 
     /// The mean loss of a batch by its labels, a scalar. The loss of an example without a label is 0.

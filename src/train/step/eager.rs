@@ -26,7 +26,7 @@ pub fn eager_step(context: &mut Context, network: &Network, batch: &Batch, lr: f
         loss = distillation.loss(&loss, &logits, batch)?;
     }
     if context.checks_every_loss && !is_finite_everywhere(context, &loss)? {
-        return not_finite(context, &members, &loss, batch);
+        return not_finite(context, network, &members, &loss, batch);
     }
     context.accumulated += 1;
     let is_due = context.accumulated == context.options.accumulate || batch.is_last;
@@ -35,8 +35,8 @@ pub fn eager_step(context: &mut Context, network: &Network, batch: &Batch, lr: f
         reducer.prepare()?;
     }
     match batch.weight * context.loss_scale() * networks as f64 {
-        1. => loss.f_backward()?,
-        factor => (&loss * factor).f_backward()?,
+        1. => context.backward(network, &loss)?,
+        factor => context.backward(network, &(&loss * factor))?,
     }
     if is_due {
         context.update(network, lr)?;
@@ -53,13 +53,19 @@ fn is_finite_everywhere(context: &Context, loss: &Tensor) -> Result<bool> {
 }
 
 /// Computes the loss of each example and the norm of the gradients for the error message, and drops the gradients.
-fn not_finite(context: &mut Context, logits: &Tensor, loss: &Tensor, batch: &Batch) -> Result<StepOutcome> {
+fn not_finite(
+    context: &mut Context,
+    network: &Network,
+    logits: &Tensor,
+    loss: &Tensor,
+    batch: &Batch,
+) -> Result<StepOutcome> {
     let losses = match &batch.taught {
         // Some examples may have no label.
         Some(_) => context.objective.plain_losses(&logits.detach(), &batch.labels),
         None => context.objective.losses(&logits.detach(), batch),
     };
-    loss.f_backward()?;
+    context.backward(network, loss)?;
     let gradient_norm = context.gradients.norm()?.double_value(&[]);
     context.clear_gradients()?;
     Ok(StepOutcome::NotFinite { losses, gradient_norm })

@@ -1,14 +1,15 @@
 //! BERT and its descendants, without the last layers.
 
-use tch::Tensor;
 use tch::nn::{self, Init};
+use tch::{Kind, Tensor};
 
 use super::attention::{PADDING_BIAS, padding_bias};
 use super::post_norm::PostNormBlock;
 use super::sequence::{PairFrame, Sequence, TextSequence};
 use super::{BertNames, Pooling, attribute, class_of, descend};
+use crate::error::Result;
 use crate::model::Task;
-use crate::model::layer::{Layer, LayerNorm, Linear, Parameters, product};
+use crate::model::layer::{Layer, LayerNorm, Linear, Parameters, Recomputation, product};
 use crate::model::script::{Class, Script};
 
 /// Sizes of a [`BertEncoder`], and in what members of the family differ.
@@ -76,6 +77,7 @@ pub struct BertEncoder {
     norm: LayerNorm,
     blocks: Vec<PostNormBlock>,
     pooler: Option<Linear>,
+    recomputation: Recomputation,
 }
 
 /// Standard deviation of random weights.
@@ -104,6 +106,7 @@ impl BertEncoder {
             pooler: size
                 .has_pooler
                 .then(|| Linear::normal(&descend(path, "pooler.dense"), size.width, size.width)),
+            recomputation: Recomputation::default(),
             size,
         }
     }
@@ -120,8 +123,14 @@ impl BertEncoder {
         };
         let x = self.norm.forward(&sum, train).dropout(self.size.dropout, train);
         let bias = padding_bias(&mask, x.kind());
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(&x, &bias, &self.size, train));
+        let block = |index: usize, x: &Tensor, shared: &[Tensor]| self.block(index, x, shared, train);
+        let x = self.recomputation.forward(x, vec![bias], self.blocks.len(), train, &block);
         (x, mask)
+    }
+
+    /// The output of a block. The blocks share the bias.
+    fn block(&self, index: usize, x: &Tensor, shared: &[Tensor], train: bool) -> Tensor {
+        self.blocks[index].forward(x, &shared[0], &self.size, train)
     }
 
     /// Rows of the embeddings of types: those of RoBERTa have a single one.
@@ -179,6 +188,15 @@ impl Layer for BertEncoder {
 
     fn encodes_texts(&self) -> bool {
         true
+    }
+
+    fn recompute_blocks(&self) -> bool {
+        self.recomputation.turn_on();
+        true
+    }
+
+    fn backward_blocks(&self, precision: Option<Kind>) -> Result<()> {
+        self.recomputation.backward(precision, &|index, x, shared| self.block(index, x, shared, true))
     }
 
     fn script(&self) -> Script {

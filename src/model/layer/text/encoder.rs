@@ -1,13 +1,14 @@
 //! A transformer encoder over the tokens of a text.
 
-use tch::Tensor;
 use tch::nn::{self, Init};
+use tch::{Kind, Tensor};
 
 use super::attention::{Turns, rotations};
 use super::word_vectors::{MASKED_MEAN, masked_mean};
 use super::{WordVectors, class_of};
+use crate::error::Result;
 use crate::model::Task;
-use crate::model::layer::{Constant, LayerNorm, Linear, Parameters};
+use crate::model::layer::{Constant, LayerNorm, Linear, Parameters, Recomputation};
 use crate::model::layer::{Layer, product};
 use crate::model::script::{Class, Script};
 
@@ -56,6 +57,7 @@ pub struct TextEncoder {
     /// Cosines and sines of the angles of all positions, (positions, width of a head).
     cosines: Constant,
     sines: Constant,
+    recomputation: Recomputation,
 }
 
 #[derive(Debug)]
@@ -90,7 +92,16 @@ impl TextEncoder {
             norm: LayerNorm::with_eps(&(path / "norm"), width, EPS),
             cosines: Constant::new(cosines),
             sines: Constant::new(sines),
+            recomputation: Recomputation::default(),
         }
+    }
+}
+
+impl TextEncoder {
+    /// The output of a block. The blocks share the bias, the cosines and the sines.
+    fn block(&self, index: usize, x: &Tensor, shared: &[Tensor], train: bool) -> Tensor {
+        let turns = Turns { cosines: &shared[1], sines: &shared[2] };
+        self.blocks[index].forward(x, &shared[0], &turns, self.size, train)
     }
 }
 
@@ -170,18 +181,27 @@ impl Layer for TextEncoder {
         let length = mask.size()[1];
         let [cosines, sines] =
             [&self.cosines, &self.sines].map(|table| table.like(&vectors).narrow(0, 0, length));
-        let turns = Turns { cosines: &cosines, sines: &sines };
         let bias = mask.log().unsqueeze(1).unsqueeze(1);
         // A text without tokens attends to its padding.
         let is_empty = mask.sum_dim_intlist(1, true, mask.kind()).eq(0.).unsqueeze(1).unsqueeze(1);
         let bias = bias.masked_fill(&is_empty, 0.);
         let x = vectors.dropout(self.size.dropout, train);
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(&x, &bias, &turns, self.size, train));
+        let block = |index: usize, x: &Tensor, shared: &[Tensor]| self.block(index, x, shared, train);
+        let x = self.recomputation.forward(x, vec![bias, cosines, sines], self.blocks.len(), train, &block);
         masked_mean(&self.norm.forward(&x, train), &mask)
     }
 
     fn computes_padding(&self) -> bool {
         true
+    }
+
+    fn recompute_blocks(&self) -> bool {
+        self.recomputation.turn_on();
+        true
+    }
+
+    fn backward_blocks(&self, precision: Option<Kind>) -> Result<()> {
+        self.recomputation.backward(precision, &|index, x, shared| self.block(index, x, shared, true))
     }
 
     fn script(&self) -> Script {

@@ -7,8 +7,9 @@ use super::attention::{PADDING_BIAS, Turns, padding_bias, rotations};
 use super::modern_block::GatedBlock;
 use super::sequence::{PairFrame, Sequence, TextSequence};
 use super::{Pooling, attribute, class_of, descend};
+use crate::error::Result;
 use crate::model::Task;
-use crate::model::layer::{Constant, Layer, LayerNorm, Parameters, product};
+use crate::model::layer::{Constant, Layer, LayerNorm, Parameters, Recomputation, product};
 use crate::model::script::{Class, Script};
 
 /// Sizes of a [`ModernBertEncoder`].
@@ -63,6 +64,7 @@ pub struct ModernBertEncoder {
     /// Cosines and sines of the angles of the positions, (positions, width of a head), of blocks that attend to the whole text and of
     /// the others.
     turns: [[Constant; 2]; 2],
+    recomputation: Recomputation,
 }
 
 /// Standard deviation of random weights.
@@ -90,6 +92,7 @@ impl ModernBertEncoder {
             turns: size
                 .bases
                 .map(|base| rotations(longest, size.width / size.heads, base).map(Constant::new)),
+            recomputation: Recomputation::default(),
             size,
         }
     }
@@ -100,17 +103,20 @@ impl ModernBertEncoder {
         let x = self.norm.forward(&Tensor::embedding(&self.words, &ids, -1, false, false), train);
         let x = x.dropout(self.size.dropout, train);
         let length = ids.size()[1];
-        let turns = self
-            .turns
-            .each_ref()
-            .map(|tables| tables.each_ref().map(|table| table.like(&x).narrow(0, 0, length)));
+        let tables = self.turns.as_flattened().iter().map(|table| table.like(&x).narrow(0, 0, length));
         let biases = [padding_bias(&mask, x.kind()), self.window_bias(&mask, x.kind())];
-        let x = (0..).zip(&self.blocks).fold(x, |x, (index, block)| {
-            let kind = usize::from(!self.size.is_global(index));
-            let [cosines, sines] = &turns[kind];
-            block.forward(&x, &biases[kind], &Turns { cosines, sines }, &self.size, train)
-        });
+        let shared = biases.into_iter().chain(tables).collect();
+        let block = |index: usize, x: &Tensor, shared: &[Tensor]| self.block(index, x, shared, train);
+        let x = self.recomputation.forward(x, shared, self.blocks.len(), train, &block);
         (self.final_norm.forward(&x, train), mask)
+    }
+
+    /// The output of a block. The blocks share the biases and then the turns, each for the whole text and for windows.
+    fn block(&self, index: usize, x: &Tensor, shared: &[Tensor], train: bool) -> Tensor {
+        let kind = usize::from(!self.size.is_global(index as i64));
+        let (biases, turns) = shared.split_at(2);
+        let turns = Turns { cosines: &turns[2 * kind], sines: &turns[2 * kind + 1] };
+        self.blocks[index].forward(x, &biases[kind], &turns, &self.size, train)
     }
 
     /// What is added to the scores of keys (N, 1, tokens, tokens): 0 for tokens in the window of the query, -∞ for others. Padding sees
@@ -172,6 +178,15 @@ impl Layer for ModernBertEncoder {
 
     fn encodes_texts(&self) -> bool {
         true
+    }
+
+    fn recompute_blocks(&self) -> bool {
+        self.recomputation.turn_on();
+        true
+    }
+
+    fn backward_blocks(&self, precision: Option<Kind>) -> Result<()> {
+        self.recomputation.backward(precision, &|index, x, shared| self.block(index, x, shared, true))
     }
 
     fn script(&self) -> Script {

@@ -44,6 +44,7 @@ pub(crate) fn obstacle(of: &CaptureConditions) -> Option<&'static str> {
             "the optimizer has no kernel that reads the learning rate from the device",
         ),
         (of.has_teacher, "the loss includes a teacher"),
+        (options.gradient_checkpointing, "--gradient-checkpointing computes blocks again"),
         (of.is_mixed, "the batches are mixed (mixup, CutMix)"),
         (of.is_bag, "the members of a bag take other examples in each step"),
     ];
