@@ -74,14 +74,29 @@ impl Embedded {
     ) -> Result<Self> {
         classifier.require_features()?;
         let input = &classifier.metadata().input;
-        if input.table.is_some() && input.shape.image().is_none() {
+        let texts = input.table.as_ref().filter(|layout| layout.is_text());
+        if input.table.is_some() && texts.is_none() && input.shape.image().is_none() {
             let problem = "the model is for table rows; `cresset predict --embeddings FILE.npy` embeds them";
             return Err(Error::Usage(problem.to_string()));
         }
         let image = Channels::of(&input.shape);
         let size = image.map_or(options.image_size, |(_, height, width)| ImageSize::Pixels(height, width));
-        let options = DataOptions { image_size: size, ..options.clone() };
+        let options = match texts {
+            // The model has the tokens.
+            Some(_) => DataOptions { tokenizer: None, vocab_size: None, max_length: None, ..options.clone() },
+            None => DataOptions { image_size: size, ..options.clone() },
+        };
         let mut dataset = data::load(source, &options)?;
+        if let Some(layout) = texts {
+            let path = dataset.path.clone();
+            dataset = dataset.tokenized_for(layout)?.ok_or_else(|| {
+                let problem = format!(
+                    "the model takes the text columns {}; select them with --text",
+                    layout.names().join(", ")
+                );
+                Error::data(path.as_path(), problem)
+            })?;
+        }
         if matches!(dataset.inputs, Inputs::Images(_)) && image.is_some() {
             dataset.shape = input.shape.clone();
         } else if dataset.shape != input.shape {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tch::Device;
 
+use super::resolved::SourceData;
 use super::{Resolved, Run};
 use crate::data::atomic;
 use crate::distributed::World;
@@ -41,11 +42,12 @@ use crate::run::{RunFolder, RunLock};
 /// assert!(spread(&figures, |fold| fold.loss).deviation > 0.);
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct CrossValidation {
     config: Config,
     folds: u32,
     folder: RunFolder,
+    /// Texts, so that they are read once for all folds.
+    data: Option<SourceData>,
     _writer: RunLock,
 }
 
@@ -97,11 +99,12 @@ impl CrossValidation {
         let config = resolved.config.clone();
         let folds = folds_of(&config)?;
         // Check options and data before creating a folder.
+        let shared = resolved.data.as_ref().and_then(SourceData::shared_texts);
         let first = Config { fold: Some(1), ..resolved.config };
         super::Prepared::of_resolved(Resolved { config: first, ..resolved })?;
         let folder = RunFolder::create_parent(out, &config)?;
         let lock = folder.lock()?;
-        Ok(CrossValidation { config, folds, folder, _writer: lock })
+        Ok(CrossValidation { config, folds, folder, data: shared, _writer: lock })
     }
 
     /// Opens an existing cross-validation. `config` has its options, possibly with another device.
@@ -112,7 +115,7 @@ impl CrossValidation {
         let (folds, lock) = (folds_of(config)?, folder.lock()?);
         // The recipe was applied at the start; earlier versions had none.
         let config = Config { recipe: NONE.to_string(), ..config.clone() };
-        Ok(CrossValidation { config, folds, folder, _writer: lock })
+        Ok(CrossValidation { config, folds, folder, data: None, _writer: lock })
     }
 
     /// The folder.
@@ -131,7 +134,8 @@ impl CrossValidation {
         let Some(fold) = (1..=self.folds).find(|fold| !self.path(*fold).join("model.pt").is_file()) else {
             return Ok(None);
         };
-        Ok(Some((fold, super::start_or_resume(&self.config_of(fold), &self.path(fold))?)))
+        let data = self.data.as_ref().and_then(SourceData::shared_texts);
+        Ok(Some((fold, super::start_or_resume(&self.config_of(fold), data, &self.path(fold))?)))
     }
 
     /// Options and folder of a complete fold.

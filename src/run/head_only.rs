@@ -184,7 +184,10 @@ pub(super) fn fit(
         smoothing: smoothing(config)?.unwrap_or(0.),
         seed: config.seed,
     };
-    let mut attempts = Attempts::default();
+    let mut attempts = match options.finetune {
+        true => Attempts::before_fine_tuning(),
+        false => Attempts::default(),
+    };
     let fitted = head::fit(&options.head, &options.head_options, &task, &mut attempts)?;
     put(&prepared.network, &layers, &fitted);
     let (best, chosen) = attempts.best().expect("a head was fitted, so an attempt has a finite loss");

@@ -288,13 +288,16 @@ pub(crate) fn resume_with(
     world.attempt(|| catch_panics(resume))
 }
 
-/// Resumes the run in the folder `path`, or starts it if it has no checkpoint. `config` has the options of the run.
-pub(crate) fn start_or_resume(config: &Config, path: &Path) -> Result<Run> {
+/// Resumes the run in the folder `path`, or starts it if it has no checkpoint, with the data if it was read. `config` has the options of
+/// the run.
+pub(crate) fn start_or_resume(config: &Config, data: Option<SourceData>, path: &Path) -> Result<Run> {
     match RunFolder::open(path) {
         Ok(folder) if folder.last_checkpoint().is_file() => resume(config, folder, &World::alone()),
         _ => {
             RunFolder::remove_unstarted(path)?;
-            start(config, Some(path), &World::alone())
+            let world = &World::alone();
+            let resolved = Resolved::new(config, world)?.with_pretrained(world, &mut |_| {})?;
+            start_resolved(Resolved { data: data.or(resolved.data), ..resolved }, Some(path), world)
         }
     }
 }

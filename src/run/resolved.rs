@@ -66,6 +66,17 @@ impl SourceData {
         Ok(SourceData { dataset, source: config.data.clone(), reading: config.reading.clone() })
     }
 
+    /// The same texts for another run, which shares them; none for other data, which would be in memory twice.
+    pub fn shared_texts(&self) -> Option<Self> {
+        self.dataset.texts.as_ref()?;
+        let rows: Vec<usize> = (0..self.dataset.rows()).collect();
+        Some(SourceData {
+            dataset: self.dataset.select(&rows),
+            source: self.source.clone(),
+            reading: self.reading.clone(),
+        })
+    }
+
     /// The data of the options: `read` as they have it, or read now.
     pub fn for_run(read: Option<Self>, config: &Config) -> Result<Dataset> {
         let known = match read.filter(|read| read.source == config.data) {

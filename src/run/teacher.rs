@@ -23,7 +23,7 @@ pub(super) struct Teaching {
 /// What a teacher is asked.
 enum Lesson {
     /// The inputs of each batch.
-    Inputs(Classifier),
+    Inputs(Box<Classifier>),
     /// All texts, before training: it has tokens of its own, and texts are not augmented.
     Texts {
         /// Its logits for the training set and the texts without labels, float32 (N, classes).
@@ -99,7 +99,7 @@ impl Teaching {
             }
             (None, None) => {
                 require_shape(&classifier, &file, dataset)?;
-                Lesson::Inputs(classifier)
+                Lesson::Inputs(Box::new(classifier))
             }
         };
         Ok(Some(Teaching { lesson, fingerprints }))

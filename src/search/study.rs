@@ -283,7 +283,7 @@ impl Search {
         let path = trials::folder(&self.path, number);
         let mut callback = StopAtRung { epochs, inner: watch.training() };
         let outcome =
-            run::start_or_resume(&config, &path).and_then(|run| run::finish(run, &mut callback, stop));
+            run::start_or_resume(&config, None, &path).and_then(|run| run::finish(run, &mut callback, stop));
         let has_stopped = match outcome {
             Ok(Outcome::Trained(_) | Outcome::CompletedOnRank0) => false,
             Ok(Outcome::Interrupted { epoch, step }) => step > 0 || epoch <= epochs,

@@ -8,6 +8,9 @@ use tch::{Kind, Tensor};
 use crate::error::{Error, Result};
 use crate::loader::Batch;
 
+/// Computes logits (N, classes) of preprocessed inputs (N, …), on the same device.
+pub type LogitsOf = dyn Fn(&Tensor) -> Result<Tensor>;
+
 /// Where the logits of the teacher come from.
 ///
 /// ```
@@ -19,8 +22,8 @@ use crate::loader::Batch;
 /// ```
 #[derive(Clone)]
 pub enum Teacher {
-    /// Logits (N, classes) of preprocessed inputs (N, …), on the same device, are computed for each batch.
-    Model(Rc<dyn Fn(&Tensor) -> Result<Tensor>>),
+    /// They are computed for each batch.
+    Model(Rc<LogitsOf>),
     /// They were computed before training, and the batches have them ([`Batch::taught`]).
     Batches,
 }

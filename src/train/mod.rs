@@ -33,7 +33,7 @@ mod training;
 
 pub use callback::{Callback, CallbackList, Flow, Silent};
 pub use callbacks::{Checkpoints, EarlyStopping, TimeLimit};
-pub use distillation::{Distillation, Teacher};
+pub use distillation::{Distillation, LogitsOf, Teacher};
 pub use epoch_record::{EpochRecord, MetricsLog};
 pub use learner::Learner;
 pub use loss_scale::LossScale;

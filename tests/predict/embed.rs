@@ -7,6 +7,7 @@ use cresset::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use crate::support::pretrained;
+use crate::support::samples::{mail_options, write_mails};
 use crate::support::{color_images, cresset, run, stderr, succeed, text, train_once};
 
 fn rows(path: &Path) -> Vec<Vec<String>> {
@@ -118,6 +119,39 @@ fn pretrained_weights_embed_images_without_a_run() {
     let expected = embeddings.narrow(0, 1, 1).narrow(1, 0, 3);
     let tolerance = 0.05 * largest(expected.shallow_clone()).max(0.1);
     assert!(largest(logits - &expected) < tolerance, "only the resizing differs slightly");
+}
+
+#[test]
+fn the_embeddings_of_texts_are_those_of_a_prediction() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    write_mails(folder.path());
+    let (mails, run, npy, other) = (path("mails.csv"), path("run"), path("a.npy"), path("c.npy"));
+    let small = [
+        "--recipe",
+        "none",
+        "--epochs",
+        "1",
+        "--model",
+        "textcnn",
+        "--model-options",
+        "rows=64,width=8,filters=4",
+    ];
+    train_once(&run, &[&mail_options(&mails)[..], &small].concat());
+    let said = succeed(["embed", text(&run), "--out", text(&npy)]);
+    assert!(said.contains("120 embeddings of 12 values"), "{said}");
+    let predicted = path("b.npy");
+    succeed(["predict", text(&run), text(&mails), "--embeddings", text(&predicted)]);
+    let [embedded, predicted] = [&npy, &predicted].map(|file| Tensor::read_npy(file).unwrap());
+    assert!(largest(embedded - predicted) < 1e-5);
+    assert!(std::fs::read_to_string(path("a.csv")).unwrap().contains("0,ham"));
+    let wrong = ["--data", text(&mails), "--text", "subject", "--label", "kind", "--out", text(&other)];
+    let refused = crate::support::run(["embed", text(&run.join("model.pt"))].iter().chain(&wrong));
+    assert!(
+        stderr(&refused).contains("takes the text columns body; select them with --text"),
+        "{}",
+        stderr(&refused)
+    );
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::process::Stdio;
 
 use cresset::model::weights;
 
+use crate::support::hub::{COMMIT, Hub};
 use crate::support::job::{Job, kill, wait_for};
+use crate::support::pretrained::connect;
 use crate::support::samples::{mail_options, write_mails};
 use crate::support::{assert_same_bits, cresset, encoder, run, stderr, succeed, text, train_once};
 
@@ -65,6 +67,23 @@ fn the_recipe_fits_a_classifier_to_cached_vectors_of_the_encoder() {
     assert!(said.contains("lr 3e-5"), "{said}");
     let metrics = std::fs::read_to_string(tuned.join("metrics.csv")).unwrap();
     assert_eq!(metrics.lines().count(), 4, "epochs 0 to 2: {metrics}");
+
+    // Words of the classes that the encoder tells apart without an error: the weights of the classifier have no end.
+    let apart = folder.path().join("apart.csv");
+    let rows = (0..120).map(|row| if row % 2 == 0 { "meeting agenda,ham\n" } else { "free prize,spam\n" });
+    std::fs::write(&apart, "body,kind\n".to_string() + &rows.collect::<String>()).unwrap();
+    let out = folder.path().join("apart");
+    let own =
+        ["--pretrained", text(&encoder), "--finetune", "--epochs", "3", "--lr", "0.003", "--out", text(&out)];
+    let output = run(["train", "--precision", "f32"].iter().chain(&own).chain(&mail_options(&apart)));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = stderr(&output);
+    let best = said.lines().find(|line| line.ends_with("best")).unwrap_or_else(|| panic!("{said}"));
+    assert!(best.contains("regularization=10 "), "{said}");
+    let metrics = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
+    let losses = metrics.lines().skip(1).map(|line| line.split(',').nth(3).unwrap().parse::<f64>().unwrap());
+    let losses: Vec<f64> = losses.collect();
+    assert!(losses.len() == 4 && losses.iter().all(|loss| *loss < 0.7), "{losses:?}");
 
     let vectors = folder.path().join("vectors.npy");
     let data = ["--data", text(&table), "--text", "body", "--label", "kind"];
@@ -187,6 +206,38 @@ fn blocks_that_are_computed_again_in_the_backward_pass_learn_the_same() {
         run(["train", "--model", "bow", "--gradient-checkpointing"].iter().chain(&mail_options(&table)));
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("is for the transformers of texts"), "{}", stderr(&refused));
+}
+
+#[test]
+fn an_encoder_of_the_hub_brings_its_tokenizer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (table, encoder) = prepare(folder.path());
+    let files = ["config.json", "tokenizer.json", "model.safetensors"];
+    let files = files.map(|name| (name, std::fs::read(encoder.join(name)).unwrap()));
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
+    let name = "sentence-transformers/tiny";
+    let hub = Hub::start(name, &files);
+    let [local, remote] = ["local", "remote"].map(|name| folder.path().join(name));
+    let home = folder.path().join("home");
+    let train = |pretrained: &str, out: &Path| {
+        let mut command = cresset();
+        connect(&mut command, &hub.endpoint(), &home).env("XDG_CACHE_HOME", &home);
+        command.args(["train", "--pretrained", pretrained, "--out", text(out)]).args(mail_options(&table));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    };
+    train(text(&encoder), &local);
+    train(name, &remote);
+    let config = std::fs::read_to_string(remote.join("config.toml")).unwrap();
+    assert!(config.contains(&format!("pretrained = \"hf:{name}@{COMMIT}\"\n")), "{config}");
+    assert!(remote.join("tokenizer.json").is_file());
+    let head = |run: &Path| weights::read(&run.join("checkpoints/best.safetensors")).unwrap();
+    let (local, remote) = (head(&local), head(&remote));
+    assert_eq!(local["classifier.weight"], remote["classifier.weight"]);
+    assert!(hub.requests().iter().any(|request| request.path.ends_with("tokenizer.json")));
+    // The second time, everything is in the cache.
+    train(name, &folder.path().join("cached"));
+    assert!(!hub.requests().iter().any(|request| request.is_storage));
 }
 
 #[test]

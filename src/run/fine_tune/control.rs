@@ -18,7 +18,7 @@ pub fn train_control(new: &RunFolder, stop: &dyn Fn() -> bool) -> Result<Option<
     let config = Config::read(&new.config_file())?;
     let (feedback, feedback_rows, feedback_weight, accept_contradictions) = (None, None, None, None);
     let config = Config { feedback, feedback_rows, feedback_weight, accept_contradictions, ..config };
-    let run = run::start_or_resume(&config, &new.path().join(CONTROL))?;
+    let run = run::start_or_resume(&config, None, &new.path().join(CONTROL))?;
     let folder = run.folder.clone();
     Ok(match run::finish(run, &mut Silent, stop)? {
         Outcome::Interrupted { .. } => None,

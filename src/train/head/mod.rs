@@ -130,9 +130,20 @@ pub struct Attempt {
 pub struct Attempts {
     all: Vec<Attempt>,
     started: Option<Instant>,
+    /// The index of the best one.
+    best: Option<usize>,
+    /// Whether all layers are trained then.
+    are_before_fine_tuning: bool,
 }
 
 impl Attempts {
+    /// Attempts of a head from which all layers are trained. The first one that makes no error is the best: the loss of classes that
+    /// features separate decreases with the size of the weights without end, and large weights turn a small step of the other layers
+    /// into a large change of the logits, which fine-tuning does not recover from.
+    pub(crate) fn before_fine_tuning() -> Self {
+        Attempts { are_before_fine_tuning: true, ..Attempts::default() }
+    }
+
     /// Starts the clock of the next attempt.
     pub(crate) fn start(&mut self) {
         self.started = Some(Instant::now());
@@ -160,8 +171,14 @@ impl Attempts {
         let (train_loss, train_accuracy) = figures(parts[0]);
         let (validation_loss, validation_accuracy) = figures(parts[1]);
         let seconds = self.started.map_or(0., |started| started.elapsed().as_secs_f64());
-        let is_best = validation_loss.is_finite()
-            && self.best().is_none_or(|(_, best)| validation_loss < best.validation_loss);
+        let is_final = |best: &Attempt| {
+            self.are_before_fine_tuning && best.train_accuracy == 1. && best.validation_accuracy == 1.
+        };
+        let is_better = |best: &Attempt| !is_final(best) && validation_loss < best.validation_loss;
+        let is_best = validation_loss.is_finite() && self.best().is_none_or(|(_, best)| is_better(best));
+        if is_best {
+            self.best = Some(self.all.len());
+        }
         self.all.push(Attempt {
             setting,
             iterations,
@@ -180,10 +197,10 @@ impl Attempts {
         &self.all
     }
 
-    /// The first of the attempts with the lowest finite validation loss, and its index.
+    /// The best attempt, and its index: the first of those with the lowest finite validation loss. If all layers are trained then, it is
+    /// the first one without errors on training and validation set, if its loss is lower than those before it.
     pub fn best(&self) -> Option<(usize, &Attempt)> {
-        let finite = self.all.iter().enumerate().filter(|(_, attempt)| attempt.validation_loss.is_finite());
-        finite.min_by(|(_, a), (_, b)| a.validation_loss.total_cmp(&b.validation_loss))
+        self.best.map(|index| (index, &self.all[index]))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::texts::TextIds;
 #[cfg(feature = "tokenizers")]
 use crate::tokenizer::Tokenizer;
 use crate::tokens::{MAX_LENGTH, Tokenization};
-use crate::{Dataset, InputShape, Inputs};
+use crate::{Dataset, InputShape, Inputs, TableLayout, parallel};
 
 /// The token ids of texts, as the options say.
 ///
@@ -83,6 +83,23 @@ impl Dataset {
         self.shape = InputShape(vec![table.features() as i64]);
         self.inputs = Inputs::Floats(texts.features(&ids));
         Ok(self)
+    }
+
+    /// The data with its texts tokenized for a model with this layout; none if the data has no texts in the columns of the layout.
+    ///
+    /// # Errors
+    /// A text that the tokenizer cannot encode.
+    pub fn tokenized_for(mut self, layout: &TableLayout) -> Result<Option<Self>> {
+        let (Some(texts), Some(table)) = (&self.texts, &self.table) else { return Ok(None) };
+        if !layout.is_text() || table.names() != layout.names() {
+            return Ok(None);
+        }
+        let rows: Vec<usize> = (0..self.rows()).collect();
+        let features = parallel::map(&rows, |row| layout.text_features(&texts.of(*row)));
+        self.inputs = Inputs::Floats(features.into_iter().collect::<Result<Vec<_>>>()?.concat());
+        self.shape = InputShape(vec![layout.features() as i64]);
+        self.table = Some(layout.clone());
+        Ok(Some(self))
     }
 
     /// A sentence about the texts of each column that have more tokens than the maximum.
