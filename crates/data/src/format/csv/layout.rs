@@ -118,8 +118,9 @@ impl Layout {
             || by_name(&options.group)
             || several.iter().chain(&texts).any(|choice| matches!(choice, ColumnChoice::Name(_)));
         let position = |choice: &ColumnChoice, names: Option<&[String]>| find(path, choice, width, names);
-        // The label position is known without a header, unless it is selected by name.
-        let label = if needs_names { None } else { Some(position(&options.label, None)?) };
+        // The label position is known without a header, unless it is selected by name, which a number may be.
+        let may_be_name = matches!(options.label, ColumnChoice::Number(number) if number > width);
+        let label = if needs_names || may_be_name { None } else { Some(position(&options.label, None)?) };
         let first = if needs_names { FirstRow::Names } else { FirstRow::of(&sample.rows, label) };
         let is_header = matches!(first, FirstRow::Names | FirstRow::Numbers);
         let header = if is_header { Some(sample.header(path)?) } else { None };
