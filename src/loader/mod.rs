@@ -7,6 +7,7 @@ pub mod masking;
 mod memory;
 mod sampling;
 pub mod sheet;
+mod stored;
 mod stream;
 pub mod synthesis;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use tch::{Device, Tensor};
 pub use gallery::{EncodedExamples, decode_all};
 pub use memory::{Augmenter, MemoryExamples, MemoryLoader};
 pub use sampling::{ClassWeights, Sampling};
+pub use stored::{StoredEvaluationLoader, StoredExamples, StoredLoader};
 pub use stream::{StreamEvaluationLoader, StreamLoader};
 
 use rand::RngExt;

@@ -5,7 +5,7 @@ use crate::train::{Identity, Plan};
 
 /// Options that earlier versions did not have, with the value that means the same as their absence, so that runs of these versions
 /// can be resumed.
-const AS_BEFORE: [(&str, &str); 10] = [
+const AS_BEFORE: [(&str, &str); 12] = [
     ("column_types", "basic"),
     ("mask_categories", "0.0"),
     ("monitor", "loss"),
@@ -16,6 +16,8 @@ const AS_BEFORE: [(&str, &str); 10] = [
     ("head_views", "0"),
     ("finetune", "false"),
     ("bag", "0"),
+    ("stream", "auto"),
+    ("stream", "never"),
 ];
 
 impl Config {

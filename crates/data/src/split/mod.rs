@@ -6,7 +6,7 @@ mod stratified;
 
 use std::path::PathBuf;
 
-use super::{Dataset, Strata, Subset, lists};
+use super::{Dataset, Strata, Subset, Targets, lists};
 use crate::error::{Error, Result};
 
 /// Options of a split.
@@ -65,6 +65,10 @@ impl Split {
     /// # Errors
     /// Lists that cannot be read or that overlap, and data that leaves the training or validation set empty.
     pub fn new(dataset: &Dataset, plan: &SplitOptions) -> Result<Self> {
+        if let Some(split) = of_all_rows(dataset, plan) {
+            split.check(dataset)?;
+            return Ok(split);
+        }
         let mut portions = listed(dataset, plan)?.unwrap_or_else(|| subsets_of_source(dataset));
         if plan.fold.is_some() || plan.bag.is_some() {
             // Folds use all examples outside the test set.
@@ -123,6 +127,24 @@ impl Split {
         };
         Err(Error::data(dataset.path.as_path(), problem))
     }
+}
+
+/// The split of a data set without any parts, lists, groups or folds, in less memory: [`draw`] from all rows.
+fn of_all_rows(dataset: &Dataset, plan: &SplitOptions) -> Option<Split> {
+    let has_lists =
+        [&plan.train_list, &plan.validation_list, &plan.test_list].iter().any(|list| list.is_some());
+    let has_parts = dataset.portions.is_some() || dataset.groups.is_some();
+    if has_lists
+        || has_parts
+        || plan.fold.is_some()
+        || plan.bag.is_some()
+        || dataset.targets != Targets::Classes
+    {
+        return None;
+    }
+    let parts = stratified::stratified(&dataset.labels, dataset.classes.len(), plan.share, plan.seed);
+    let Parts { train, validation } = parts;
+    Some(Split { train, validation, test: Vec::new(), folds: None })
 }
 
 /// The subset of each example by the user's lists, if any. An example may be in none.
