@@ -178,7 +178,14 @@ impl EpochOrder {
 struct EpochReader {
     examples: StoredExamples,
     order: EpochOrder,
-    group: Option<(usize, Vec<StoredBlock>, Vec<(u32, u32)>)>,
+    group: Option<Group>,
+}
+
+/// Blocks in memory, and the order of their rows.
+struct Group {
+    index: usize,
+    blocks: Vec<StoredBlock>,
+    rows: Vec<(u32, u32)>,
 }
 
 impl EpochReader {
@@ -190,14 +197,14 @@ impl EpochReader {
             let group = self.order.group_of(start);
             let first = self.order.starts[group];
             let end = positions.end.min(self.order.starts[group + 1]);
-            let (_, blocks, rows) = match self.group.take_if(|(known, ..)| *known == group) {
+            let Group { blocks, rows, .. } = match self.group.take_if(|known| known.index == group) {
                 Some(known) => self.group.insert(known),
                 None => {
                     // Frees the blocks of the group before.
                     self.group = None;
                     let blocks = self.order.groups[group].iter().map(|block| self.examples.rows.read(*block));
                     let blocks = blocks.collect::<cresset_data::error::Result<Vec<_>>>()?;
-                    self.group.insert((group, blocks, self.order.rows_of(group)))
+                    self.group.insert(Group { index: group, blocks, rows: self.order.rows_of(group) })
                 }
             };
             let part = self.examples.read(blocks, &rows[start - first..end - first]);
