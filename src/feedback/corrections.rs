@@ -244,7 +244,7 @@ impl<'a> CorrectionExamples<'a> {
                 }
                 self.accepted.sources.push(ImageSource::File(path));
             }
-            (Inputs::Floats(_) | Inputs::Bytes(_), input, path) => {
+            (Inputs::Floats(_) | Inputs::Bytes(_) | Inputs::Stored(_), input, path) => {
                 let values = self.values(input, path.as_deref(), config)?;
                 self.measured.refuse(&bits(&values))?;
                 let verdict = self.decide(correction, digest_of(correction, folder), Some(&values));
@@ -313,6 +313,7 @@ impl AcceptedInputs {
                 Inputs::Bytes([own, bytes].concat())
             }
             Inputs::Images(own) => Inputs::Images([own, sources].concat()),
+            Inputs::Stored(_) => unreachable!("--feedback is refused for a table that is streamed"),
         };
         let more = labels.len();
         let names = ids.iter().map(|id| format!("feedback/{id}")).collect();
@@ -344,6 +345,7 @@ impl EvaluatedInputs {
             }
             // An unreadable image is not evaluated either.
             Inputs::Images(sources) => sources[row].read(&mut encoded).ok().map(|()| digest(&encoded)),
+            Inputs::Stored(rows) => rows.gather(&[row as i64]).ok().map(|values| digest(&bits(&values))),
         };
         EvaluatedInputs(rows.filter_map(of_row).collect())
     }

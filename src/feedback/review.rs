@@ -142,7 +142,7 @@ impl Neighbors {
                 Inputs::Bytes(all) => {
                     values.extend(all[row * width..][..width].iter().map(|b| f32::from(*b)))
                 }
-                Inputs::Images(_) => return None,
+                Inputs::Images(_) | Inputs::Stored(_) => return None,
             }
         }
         // Pixels share a scale; table columns have individual scales.

@@ -8,6 +8,7 @@ pub mod masking;
 mod memory;
 mod sampling;
 pub mod sheet;
+mod stored;
 mod stream;
 pub mod synthesis;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use buckets::LengthBuckets;
 pub use gallery::{EncodedExamples, decode_all};
 pub use memory::{Augmenter, MemoryExamples, MemoryLoader};
 pub use sampling::{ClassWeights, Sampling};
+pub use stored::{StoredEvaluationLoader, StoredExamples, StoredLoader};
 pub use stream::{StreamEvaluationLoader, StreamLoader};
 
 use rand::RngExt;

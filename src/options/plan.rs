@@ -5,7 +5,7 @@ use crate::train::{Identity, Plan};
 
 /// Options that earlier versions did not have, with the value that means the same as their absence, so that runs of these versions
 /// can be resumed.
-const AS_BEFORE: [(&str, &str); 13] = [
+const AS_BEFORE: [(&str, &str); 15] = [
     ("column_types", "basic"),
     ("mask_categories", "0.0"),
     ("monitor", "loss"),
@@ -19,6 +19,8 @@ const AS_BEFORE: [(&str, &str); 13] = [
     ("temperature", "4.0"),
     ("teacher_share", "0.7"),
     ("length_buckets", "false"),
+    ("stream", "auto"),
+    ("stream", "never"),
 ];
 
 impl Config {

@@ -107,13 +107,13 @@ impl ColumnReport {
         let (least, most) = PERMUTED_ROWS;
         let rows = evenly(rows, (PERMUTED_VALUES / columns.0.len()).clamp(least, most));
         let labeled = Labeled {
-            examples: TensorDataset::of(&examples.dataset, &rows, classifier.device()),
+            examples: TensorDataset::read(&examples.dataset, &rows, classifier.device())?,
             folds: examples.split.folds_of(&rows),
         };
         let (score, permutation) =
             permutation_importance(classifier, &labeled, &columns, REPEATS, config.seed)?;
         let inputs = &labeled.examples.inputs;
-        let background = background(classifier, examples, BACKGROUND_ROWS);
+        let background = background(classifier, examples, BACKGROUND_ROWS)?;
         let shapley = mean_absolute_shapley(run, &columns, inputs, &background)?;
         let mut order: Vec<usize> = (0..columns.0.len()).collect();
         let importance = |place: &usize| (permutation[*place].mean, shapley[*place]);
@@ -161,10 +161,13 @@ impl ColumnReport {
 }
 
 /// Training rows of a run as the background of explanations; at most 128, and at most `count`.
-pub fn background(classifier: &Classifier, examples: &Examples, count: usize) -> Background {
+///
+/// # Errors
+/// Rows in a file that cannot be read.
+pub fn background(classifier: &Classifier, examples: &Examples, count: usize) -> Result<Background> {
     let rows = evenly(&examples.split.train, count.min(MAX_BACKGROUND));
-    let inputs = TensorDataset::of(&examples.dataset, &rows, classifier.device()).inputs;
-    Background::of_rows(&inputs, rows.len())
+    let inputs = TensorDataset::read(&examples.dataset, &rows, classifier.device())?.inputs;
+    Ok(Background::of_rows(&inputs, rows.len()))
 }
 
 /// At most `count` of the rows, evenly spaced.

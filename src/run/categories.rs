@@ -1,33 +1,42 @@
 //! Restricts category columns to the categories in the training set; others become unknown.
 
+use std::sync::Arc;
+
 use crate::data::column::{ColumnKind, shown_category};
+use crate::data::stored::{StoredRows, Survey};
 use crate::data::{Dataset, InputShape, Inputs, Split};
-use crate::error::quoted;
+use crate::error::{Result, quoted};
 
 /// Maximum number of categories in the warning.
 const SHOWN: usize = 5;
 
 /// The dataset with only the categories of the training set. Other categories become unknown: zeros in all features of
 /// their column, or the index -1.
-pub(crate) fn of_training(dataset: Dataset, split: &Split) -> Dataset {
-    let (Some(mut table), Inputs::Floats(values)) = (dataset.table.clone(), &dataset.inputs) else {
-        return dataset;
-    };
+///
+/// # Errors
+/// Rows in a file that cannot be read.
+pub(crate) fn of_training(dataset: Dataset, split: &Split) -> Result<Dataset> {
+    let Some(mut table) = dataset.table.clone() else { return Ok(dataset) };
+    if !matches!(dataset.inputs, Inputs::Floats(_) | Inputs::Stored(_)) {
+        return Ok(dataset);
+    }
     let has_categories =
         |kind: &ColumnKind| matches!(kind, ColumnKind::Category { .. } | ColumnKind::Code { .. });
     if !table.columns.iter().any(|column| has_categories(&column.kind)) {
-        return dataset;
+        return Ok(dataset);
     }
-    let width = table.features();
-    let rows: Vec<&[f32]> = split.train.iter().map(|row| &values[*row as usize * width..][..width]).collect();
+    let cells = TrainingCells::of(&dataset, split, table.features())?;
     let (mut dropped, mut features, mut first) = (Vec::new(), Vec::new(), 0);
-    for column in &mut table.columns {
+    for (index, column) in table.columns.iter_mut().enumerate() {
         let (name, count) = (quoted(&column.name), column.features());
         let kept = match &mut column.kind {
             ColumnKind::Category { categories, unknown } => {
                 *unknown = true;
-                let is_kept = (first..first + count).map(|feature| rows.iter().any(|row| row[feature] == 1.));
-                retain(categories, is_kept.collect(), &name, &mut dropped)
+                let mut is_kept = vec![false; count];
+                cells.of_column(index, first, count, &mut |features| {
+                    is_kept.iter_mut().zip(features).for_each(|(is_kept, value)| *is_kept |= *value == 1.);
+                });
+                retain(categories, is_kept, &name, &mut dropped)
                     .into_iter()
                     .map(|new| if new.is_some() { Feature::Same } else { Feature::Dropped })
                     .collect()
@@ -35,9 +44,11 @@ pub(crate) fn of_training(dataset: Dataset, split: &Split) -> Dataset {
             ColumnKind::Code { categories, unknown } => {
                 *unknown = true;
                 let mut is_kept = vec![false; categories.len()];
-                rows.iter()
-                    .filter(|row| row[first] >= 0.)
-                    .for_each(|row| is_kept[row[first] as usize] = true);
+                cells.of_column(index, first, count, &mut |features| {
+                    if features[0] >= 0. {
+                        is_kept[features[0] as usize] = true;
+                    }
+                });
                 vec![Feature::Index(retain(categories, is_kept, &name, &mut dropped))]
             }
             _ => vec![Feature::Same; count],
@@ -45,16 +56,49 @@ pub(crate) fn of_training(dataset: Dataset, split: &Split) -> Dataset {
         features.extend(kept);
         first += count;
     }
-    let inputs = match dropped.is_empty() {
-        true => dataset.inputs,
-        false => {
-            warn(&dataset, &dropped);
-            let cells = values.chunks_exact(width).flat_map(|row| row.iter().zip(&features));
+    if !dropped.is_empty() {
+        warn(&dataset, &dropped);
+    }
+    let inputs = match dataset.inputs {
+        inputs if dropped.is_empty() => inputs,
+        Inputs::Stored(rows) => {
+            Inputs::Stored(Arc::new(rows.changed(&|feature, value| features[feature].of(value))?))
+        }
+        Inputs::Floats(values) => {
+            let cells = values.chunks_exact(features.len()).flat_map(|row| row.iter().zip(&features));
             Inputs::Floats(cells.filter_map(|(value, feature)| feature.of(*value)).collect())
         }
+        other => other,
     };
     let shape = InputShape(vec![table.features() as i64]);
-    Dataset { shape, table: Some(table), inputs, ..dataset }
+    Ok(Dataset { shape, table: Some(table), inputs, ..dataset })
+}
+
+/// The cells of the training rows.
+enum TrainingCells<'a> {
+    Memory(Vec<&'a [f32]>),
+    Stored(&'a StoredRows, &'a Survey),
+}
+
+impl<'a> TrainingCells<'a> {
+    fn of(dataset: &'a Dataset, split: &Split, width: usize) -> Result<Self> {
+        Ok(match &dataset.inputs {
+            Inputs::Floats(values) => {
+                let of = |row: &i64| &values[*row as usize * width..][..width];
+                TrainingCells::Memory(split.train.iter().map(of).collect())
+            }
+            Inputs::Stored(rows) => TrainingCells::Stored(rows, rows.survey(&split.train)?),
+            Inputs::Bytes(_) | Inputs::Images(_) => TrainingCells::Memory(Vec::new()),
+        })
+    }
+
+    /// Calls `work` with the features of each cell of a column, of different cells at least once.
+    fn of_column(&self, index: usize, first: usize, count: usize, work: &mut dyn FnMut(&[f32])) {
+        match self {
+            TrainingCells::Memory(rows) => rows.iter().for_each(|row| work(&row[first..first + count])),
+            TrainingCells::Stored(rows, survey) => rows.seen(survey, index).for_each(work),
+        }
+    }
 }
 
 /// What becomes of a feature.
@@ -158,7 +202,7 @@ mod tests {
     fn categories_that_are_missing_in_the_training_set_are_removed() {
         let values = [1., 0., 0., 5., 1., 0., 1., 0., 0., 1., 0., 0., 1., 7., 1.];
         let split = Split { train: vec![0, 2], validation: vec![1], test: vec![], folds: None };
-        let found = of_training(dataset(&values), &split);
+        let found = of_training(dataset(&values), &split).unwrap();
         assert_eq!(found.shape, InputShape(vec![4]));
         let Inputs::Floats(kept) = &found.inputs else { panic!("they are values") };
         assert_eq!(kept[..], [1., 0., 5., 1., 0., 0., 0., 1., 0., 1., 7., 1.]);
@@ -172,7 +216,7 @@ mod tests {
         let nan = f32::NAN;
         let values = [nan, nan, nan, 5., 1., 0., 1., 0., 0., 1.];
         let split = Split { train: vec![0], validation: vec![1], test: vec![], folds: None };
-        assert_eq!(of_training(dataset(&values), &split).shape, InputShape(vec![5]));
+        assert_eq!(of_training(dataset(&values), &split).unwrap().shape, InputShape(vec![5]));
     }
 
     #[test]
@@ -184,7 +228,7 @@ mod tests {
         table.columns[0].kind = ColumnKind::Code { categories, unknown: false };
         data.inputs = Inputs::Floats(vec![2., 1., 0., f32::NAN, -1.]);
         let split = Split { train: vec![0, 2], validation: vec![1, 3, 4], test: vec![], folds: None };
-        let found = of_training(data, &split);
+        let found = of_training(data, &split).unwrap();
         let Inputs::Floats(values) = &found.inputs else { panic!("they are values") };
         assert_eq!(values[..3], [1., -1., 0.]);
         assert!(values[3].is_nan() && values[4] == -1.);

@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::Prepared;
 use crate::data::image::Channels;
-use crate::data::{Dataset, Targets};
+use crate::data::{Dataset, Inputs, Targets};
 use crate::error::Result;
 use crate::evaluate::drift::{Decision, DriftReference, ReferenceOutputs, image_statistics};
 use crate::export::Evaluations;
@@ -13,6 +13,9 @@ use crate::options::Config;
 
 /// The most training rows of a table in the histograms.
 const MAX_ROWS: usize = 20_000;
+
+/// The most labels and predictions of a table that is streamed.
+const MAX_OUTPUTS: usize = 1 << 20;
 
 /// The most values in memory.
 const MAX_VALUES: usize = 1 << 25;
@@ -53,20 +56,35 @@ pub(crate) fn reference(
     let outputs = ReferenceOutputs {
         outputs: &evaluations.outputs,
         classes: &dataset.classes,
-        labels: prepared.split.train.iter().map(|row| label(dataset, *row as usize)).collect(),
-        validation: validation(evaluations)?,
+        labels: evenly(dataset, &prepared.split.train).map(|row| label(dataset, *row as usize)).collect(),
+        validation: validation(dataset, evaluations)?,
     };
     Ok(DriftReference::fit(&values, width, dataset.table.as_ref(), channels, &outputs))
 }
 
 /// The probabilities or the number of each validation example, if they were kept.
-fn validation(evaluations: &Evaluations) -> Result<Vec<Vec<f64>>> {
+fn validation(dataset: &Dataset, evaluations: &Evaluations) -> Result<Vec<Vec<f64>>> {
     let Some(scores) = &evaluations.validation.scores else { return Ok(Vec::new()) };
-    let probabilities = evaluations.outputs.probabilities(&scores.logits);
+    let rows: Vec<i64> = (0..scores.logits.size()[0]).collect();
+    let rows: Vec<i64> = evenly(dataset, &rows).copied().collect();
+    let logits = match rows.len() as i64 == scores.logits.size()[0] {
+        true => scores.logits.shallow_clone(),
+        false => scores.logits.index_select(0, &Tensor::from_slice(&rows).to_device(scores.logits.device())),
+    };
+    let probabilities = evaluations.outputs.probabilities(&logits);
     let width = probabilities.size().get(1).copied().unwrap_or(1).max(1) as usize;
     let all: Vec<f64> = Vec::try_from(probabilities.to_kind(Kind::Double).contiguous().view(-1))?;
     let finite = |row: &&[f64]| row.iter().all(|value| value.is_finite());
     Ok(all.chunks_exact(width).filter(finite).map(<[f64]>::to_vec).collect())
+}
+
+/// All rows, or an evenly spaced sample of many rows of a table that is streamed.
+fn evenly<'a>(dataset: &Dataset, rows: &'a [i64]) -> impl Iterator<Item = &'a i64> {
+    let every = match dataset.inputs {
+        Inputs::Stored(_) => rows.len().div_ceil(MAX_OUTPUTS).max(1),
+        _ => 1,
+    };
+    rows.iter().step_by(every)
 }
 
 fn label(dataset: &Dataset, row: usize) -> Decision {

@@ -6,11 +6,14 @@ use super::categories;
 use super::resolved::SourceData;
 use crate::data::format::trained_vocabulary::TrainedVocabulary;
 use crate::data::tokens::MAX_LENGTH;
-use crate::data::{DataOptions, Dataset, Split};
+use crate::data::{DataOptions, Dataset, Inputs, Split};
 use crate::error::{Error, Result};
 use crate::feedback::Corrections;
 use crate::loader::augment::Augmentation;
-use crate::loader::{EncodedExamples, EvaluationLoader, MemoryExamples, StreamEvaluationLoader, decode_all};
+use crate::loader::{
+    EncodedExamples, EvaluationLoader, MemoryExamples, StoredEvaluationLoader, StoredExamples,
+    StreamEvaluationLoader, decode_all,
+};
 use crate::model::preprocessing::TensorDataset;
 use crate::options::Config;
 use crate::run::RunFolder;
@@ -57,8 +60,11 @@ impl Examples {
         };
         let mut split = Split::new(&dataset, &config.split_plan()?)?;
         let dataset = tokenized(dataset, &split, config)?;
+        if let Inputs::Stored(rows) = &dataset.inputs {
+            rows.survey(&split.train)?;
+        }
         let dataset = match config.mask_categories > 0. {
-            true => categories::of_training(dataset, &split),
+            true => categories::of_training(dataset, &split)?,
             false => dataset,
         };
         let (dataset, corrections) = crate::feedback::add(dataset, &mut split, config)?;
@@ -176,7 +182,10 @@ pub(super) fn raw_feed(
 ) -> Box<dyn EvaluationLoader> {
     match EncodedExamples::of(dataset, config.threads.count().into(), config.reading.max_bad_share) {
         Some(gallery) => Box::new(StreamEvaluationLoader::new(&gallery, rows, None, device)),
-        None => Box::new(MemoryExamples::ready(TensorDataset::of(dataset, rows, device))),
+        None => match StoredExamples::of(dataset) {
+            Some(examples) => Box::new(StoredEvaluationLoader::new(&examples, rows, None, device)),
+            None => Box::new(MemoryExamples::ready(TensorDataset::of(dataset, rows, device))),
+        },
     }
 }
 

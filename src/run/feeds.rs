@@ -6,6 +6,7 @@ use tch::{Device, Tensor};
 
 use super::teacher::Teaching;
 use crate::data::image::to_channels_first;
+use crate::data::stored::StoredRows;
 use crate::data::{Dataset, Split};
 use crate::distributed::{World, share};
 use crate::error::{Error, Result};
@@ -13,8 +14,8 @@ use crate::feedback::{Corrections, own_rows};
 use crate::loader::augment::Augmentation;
 use crate::loader::masking::CategoryMasking;
 use crate::loader::{
-    Augmenter, EncodedExamples, EvaluationLoader, MemoryExamples, MemoryLoader, StreamEvaluationLoader,
-    StreamLoader, TrainLoader,
+    Augmenter, EncodedExamples, EvaluationLoader, MemoryExamples, MemoryLoader, StoredEvaluationLoader,
+    StoredExamples, StoredLoader, StreamEvaluationLoader, StreamLoader, TrainLoader,
 };
 use crate::model::preprocessing::{
     Normalization, Preprocessing, PreprocessingKind, TensorDataset, TrainTensors,
@@ -84,6 +85,27 @@ impl Sources<'_> {
         let train = MemoryLoader::new(train, config.sampling, augmenter).masked(masking);
         let train = Box::new(train.in_buckets(has_buckets));
         Ok(Feeds { preprocessing, train, validation, share, test })
+    }
+
+    /// Feeds of rows that are read from a file during training.
+    pub fn stored(self, examples: &StoredExamples, rows: &StoredRows) -> Result<Feeds> {
+        let Sources { config, dataset, split, device, .. } = self;
+        let quantiles = config.normalization == Some(Normalization::Quantiles);
+        let preprocessing = match self.fixed_preprocessing()? {
+            Some(fixed) => fixed,
+            None => {
+                let missing = config.reading.missing;
+                let fitted = Preprocessing::fit_stored(dataset, rows, &split.train, missing, quantiles)?;
+                fitted.marking(self.marked.clone())
+            }
+        };
+        let (validation, share, test) = self.evaluation_feeds(|rows| {
+            Box::new(StoredEvaluationLoader::new(examples, rows, Some(&preprocessing), device))
+        });
+        let masking =
+            CategoryMasking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories, device);
+        let train = StoredLoader::new(examples, &split.train, &preprocessing, masking, device);
+        Ok(Feeds { preprocessing, train: Box::new(train), validation, share, test })
     }
 
     /// Feeds of images that are decoded during training.

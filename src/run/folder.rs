@@ -1,11 +1,11 @@
 //! The run folder and its files.
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::lock::RunLock;
-use crate::data::{TableLayout, atomic, terminal};
+use crate::data::{Dataset, Inputs, Split, TableLayout, atomic, terminal};
 use crate::error::{Error, Result};
 use crate::options::{Config, ModelChoice, RECORD};
 use crate::run::Prepared;
@@ -266,6 +266,9 @@ impl RunFolder {
     /// part, `train`, `heldout` or `test`; `fold-1`, … in a bag; or `feedback` for corrections used for validation.
     pub(crate) fn write_split(&self, prepared: &Prepared) -> Result<()> {
         let Prepared { dataset, split, corrections, .. } = prepared;
+        if matches!(dataset.inputs, Inputs::Stored(_)) {
+            return self.write_many_parts(dataset, split);
+        }
         let kept = corrections.as_ref().map(|corrections| ("feedback", &corrections.kept[..]));
         let parts = split.parts().into_iter().chain(kept);
         let part_of = |row: i64, part: &str| match split.folds_of(&[row]).as_deref() {
@@ -285,6 +288,30 @@ impl RunFolder {
         rows.iter().for_each(|(row, part)| write(&dataset.names.name(*row as usize), part));
         let bytes = writer.into_inner().expect("writing to memory does not fail");
         Ok(atomic::write(&self.split(), &bytes)?)
+    }
+
+    /// Writes the split of the rows of a table that does not fit in memory, row by row.
+    fn write_many_parts(&self, dataset: &Dataset, split: &Split) -> Result<()> {
+        let mut part_of: Vec<Option<u8>> = vec![None; dataset.rows()];
+        let parts = split.parts();
+        for (index, (_, rows)) in (0..).zip(&parts) {
+            rows.iter().for_each(|row| part_of[*row as usize] = Some(index));
+        }
+        let path = self.split();
+        atomic::replace(&path, |temporary| {
+            let file = std::fs::File::create(temporary).map_err(Error::io("write", &path))?;
+            let mut file = std::io::BufWriter::new(file);
+            let mut write = || {
+                writeln!(file, "example,part")?;
+                for (row, part) in part_of.iter().enumerate() {
+                    if let Some(part) = part {
+                        writeln!(file, "{},{}", dataset.names.name(row), parts[usize::from(*part)].0)?;
+                    }
+                }
+                file.flush()
+            };
+            write().map_err(Error::io("write", &path))
+        })
     }
 }
 

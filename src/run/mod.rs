@@ -37,6 +37,7 @@ mod pretrained;
 mod recipe;
 mod resolved;
 mod result_check;
+mod streamed;
 mod task;
 mod teacher;
 mod text_encoder;

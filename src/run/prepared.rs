@@ -14,12 +14,12 @@ use super::resolved::{Resolved, SourceData};
 use super::task;
 use super::teacher::{Taught, Teaching};
 use super::text_encoder;
-use crate::data::{Dataset, Split, TaskKind};
+use crate::data::{Dataset, Inputs, Split, TaskKind};
 use crate::distributed::World;
 use crate::error::{Error, Result, catch_panics};
 use crate::export::SAMPLES;
 use crate::feedback::{Corrections, own_rows};
-use crate::loader::{EncodedExamples, EvaluationLoader, TrainLoader};
+use crate::loader::{ClassWeights, EncodedExamples, EvaluationLoader, StoredExamples, TrainLoader};
 use crate::model::preprocessing::{self, Preprocessing};
 use crate::model::pretrained;
 use crate::model::weights::{self, Matching};
@@ -259,12 +259,13 @@ impl Prepared {
         };
         let gallery = EncodedExamples::of(&dataset, own_threads.count().into(), config.reading.max_bad_share);
         bag::check_examples(config, gallery.is_some(), &sources.augmentation)?;
-        let feeds = match gallery {
-            Some(gallery) => sources.streamed(&gallery)?,
-            None => sources.in_memory()?,
+        let feeds = match (gallery, StoredExamples::of(&dataset), &dataset.inputs) {
+            (Some(gallery), ..) => sources.streamed(&gallery)?,
+            (None, Some(examples), Inputs::Stored(rows)) => sources.stored(&examples, rows)?,
+            _ => sources.in_memory()?,
         };
         let class_weights = match dataset.task() {
-            TaskKind::Classification => {
+            TaskKind::Classification if config.class_weights != ClassWeights::Equal => {
                 let labels: Vec<_> = split.train.iter().map(|row| dataset.labels[*row as usize]).collect();
                 config.class_weights.of(&labels, dataset.classes.len())
             }

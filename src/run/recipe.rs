@@ -290,6 +290,8 @@ fn mirror(dataset: &Dataset, split: &Split, config: &Config) -> Option<Mirror> {
         Inputs::Bytes(all) => {
             rows.iter().for_each(|row| add(*row, &mut all[of(*row)].iter().map(|byte| f32::from(*byte))));
         }
+        // A table has no images.
+        Inputs::Stored(_) => return None,
         Inputs::Images(_) => {
             let threads = config.threads.count().into();
             let images = EncodedExamples::of(dataset, threads, config.reading.max_bad_share)?;

@@ -2,8 +2,9 @@
 
 use super::recipe::apply_recipe;
 use super::resolve_pretrained_on;
+use super::streamed;
+use crate::data::Dataset;
 use crate::data::options::DataOptions;
-use crate::data::{self, Dataset};
 use crate::distributed::World;
 use crate::error::Result;
 use crate::model::pretrained::Download;
@@ -62,7 +63,7 @@ pub(crate) struct SourceData {
 impl SourceData {
     /// Reads the data of the options.
     pub fn read(config: &Config) -> Result<Self> {
-        let dataset = data::load(&config.data, &config.reading)?;
+        let dataset = streamed::load(config)?;
         Ok(SourceData { dataset, source: config.data.clone(), reading: config.reading.clone() })
     }
 
@@ -83,9 +84,6 @@ impl SourceData {
             Some(read) => read.dataset.reread(&read.reading, &config.reading)?,
             None => None,
         };
-        match known {
-            Some(dataset) => Ok(dataset),
-            None => Ok(data::load(&config.data, &config.reading)?),
-        }
+        known.map_or_else(|| streamed::load(config), Ok)
     }
 }

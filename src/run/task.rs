@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use crate::data::{Dataset, TaskKind};
+use crate::data::options::Streaming;
+use crate::data::{Dataset, Inputs, TaskKind};
 use crate::error::{Error, Result};
 use crate::evaluate::multilabel::tune;
 use crate::evaluate::regression::half_width;
@@ -22,6 +23,10 @@ const INTERVAL: f64 = 0.9;
 pub(super) fn resolve(config: &Config, dataset: &Dataset) -> Result<Config> {
     let task = dataset.task();
     let mut config = config.clone();
+    if matches!(dataset.inputs, Inputs::Stored(_)) {
+        // A resumed run reads the rows in the same order, also where they would fit in memory.
+        config.reading.stream = Streaming::Always;
+    }
     if task == TaskKind::Classification {
         check_task(&config.training.loss, task)?;
         return Ok(config);

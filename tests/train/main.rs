@@ -17,6 +17,7 @@ mod reading;
 mod recipe;
 mod resume;
 mod starters;
+mod streamed;
 #[path = "../support/mod.rs"]
 mod support;
 mod tasks;

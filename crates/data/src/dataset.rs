@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::image::{Decoding, ImageSource};
+use super::stored::{StoredNames, StoredRows};
 use super::texts::Texts;
 use super::{TableLayout, Targets, ValueRange};
 use crate::error::{Location, Result, quoted};
@@ -77,6 +79,8 @@ pub enum Inputs {
     Bytes(Vec<u8>),
     /// Encoded images, decoded on demand.
     Images(Vec<ImageSource>),
+    /// The rows of a table in a file, read on demand.
+    Stored(Arc<StoredRows>),
 }
 
 /// A subset of the data: training, validation or test set.
@@ -116,6 +120,8 @@ pub enum Names {
         /// The first line of each row, from 1.
         lines: Vec<u64>,
     },
+    /// Rows of a table in a file: each name is the row number, as for [`Names::Lines`].
+    Stored(Arc<StoredNames>),
     /// Files: each name is the path relative to the data set's path, with `/` as separator.
     Files(Vec<String>),
     /// Files listed in a table.
@@ -143,6 +149,7 @@ impl Names {
     pub fn count(&self) -> usize {
         match self {
             Names::Rows(rows) | Names::Lines { rows, .. } => rows.len(),
+            Names::Stored(names) => names.count(),
             Names::Files(names) | Names::Listed { names, .. } => names.len(),
             Names::Joined { own, more, .. } => own.count() + more.len(),
         }
@@ -157,6 +164,7 @@ impl Names {
     pub fn name(&self, index: usize) -> String {
         match self {
             Names::Rows(rows) | Names::Lines { rows, .. } => rows[index].to_string(),
+            Names::Stored(names) => names.row(index).to_string(),
             Names::Files(names) | Names::Listed { names, .. } => names[index].clone(),
             Names::Joined { own, more, .. } => match index.checked_sub(own.count()) {
                 None => own.name(index),
@@ -170,6 +178,7 @@ impl Names {
         match self {
             Names::Rows(rows) => Location::row(path, rows[index]),
             Names::Lines { lines, .. } => Location::line(path, lines[index]),
+            Names::Stored(names) => Location::line(path, names.line(index)),
             Names::Files(names) => path.join(&names[index]).as_path().into(),
             Names::Listed { folder, names, .. } => folder.join(&names[index]).as_path().into(),
             Names::Joined { own, folder, .. } => match index < own.count() {
@@ -184,6 +193,12 @@ impl Names {
             Names::Rows(rows) => Names::Rows(select(rows, indexes)),
             Names::Lines { rows, lines } => {
                 Names::Lines { rows: select(rows, indexes), lines: select(lines, indexes) }
+            }
+            Names::Stored(names) => {
+                let of = |each: fn(&StoredNames, usize) -> u64| {
+                    indexes.iter().map(|index| each(names, *index)).collect()
+                };
+                Names::Lines { rows: of(StoredNames::row), lines: of(StoredNames::line) }
             }
             Names::Files(names) => Names::Files(select(names, indexes)),
             Names::Listed { folder, names, lines } => Names::Listed {
@@ -228,6 +243,9 @@ impl Dataset {
             Inputs::Floats(values) => Inputs::Floats(gather(values, width, indexes.iter().copied())),
             Inputs::Bytes(values) => Inputs::Bytes(gather(values, width, indexes.iter().copied())),
             Inputs::Images(sources) => Inputs::Images(select(sources, indexes)),
+            Inputs::Stored(_) => {
+                unreachable!("options that select examples are refused for a table that is streamed")
+            }
         };
         Dataset {
             labels: select(&self.labels, indexes),
@@ -262,22 +280,21 @@ impl Dataset {
 
     /// Warns about classes with one example, which is in the training set and never in the validation set.
     fn warn_of_single_example_classes(&self) {
-        let mut indexes_of = vec![Vec::new(); self.classes.len()];
-        for (index, label) in self.labels.iter().enumerate() {
-            indexes_of[*label as usize].push(index);
-        }
+        let mut counts = vec![0usize; self.classes.len()];
+        self.labels.iter().for_each(|label| counts[*label as usize] += 1);
         // If no class has more, there is no validation set, and `Split::new` returns an error.
-        if indexes_of.iter().all(|indexes| indexes.len() < 2) {
+        if counts.iter().all(|count| *count < 2) || !counts.contains(&1) {
             return;
         }
-        for (class, indexes) in self.classes.iter().zip(&indexes_of) {
-            if let [index] = indexes[..] {
-                let location = self.location(index);
-                tracing::warn!(
-                    "{location}: this is the only example of class {}, so the validation set does not contain the class",
-                    quoted(class)
-                );
-            }
+        let only = self.labels.iter().enumerate().filter(|(_, label)| counts[**label as usize] == 1);
+        let mut only: Vec<(i64, usize)> = only.map(|(index, label)| (*label, index)).collect();
+        only.sort_unstable();
+        for (class, index) in only {
+            let location = self.location(index);
+            tracing::warn!(
+                "{location}: this is the only example of class {}, so the validation set does not contain the class",
+                quoted(&self.classes[class as usize])
+            );
         }
     }
 }

@@ -28,6 +28,8 @@ mod reread;
 pub mod room;
 pub mod schema;
 mod split;
+pub mod stored;
+mod streaming;
 mod table;
 pub mod table_files;
 mod target_summary;
@@ -55,6 +57,7 @@ pub use grouping::{Grouping, GroupingOptions};
 pub use labels::{LabelsBuilder, sorted_classes};
 pub use missing_classes::MissingClasses;
 pub use split::{Split, SplitMethod, SplitOptions};
+pub use streaming::load_for_training;
 pub use table::{Table, ValueRange};
 pub use target_summary::{LabelPair, ValueSummary};
 pub use targets::{Strata, TargetChoice, Targets, TaskKind, named_set};
@@ -85,6 +88,11 @@ pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
     if let Some(known) = builtin::DATASETS.iter().find(|dataset| dataset.name == source) {
         return known.load(options);
     }
+    format::read(&path_of(source)?, options)
+}
+
+/// The path of data that is not built in.
+fn path_of(source: &str) -> Result<PathBuf> {
     let path = match HostedDataset::of(source) {
         Some(hosted) => hosted.downloaded()?,
         None => PathBuf::from(source),
@@ -99,7 +107,7 @@ pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
         return Err(Error::data(path.as_path(), problem));
     }
     room::reject_special(&path)?;
-    format::read(&path, options)
+    Ok(path)
 }
 
 /// SHA-256 of `bytes` as 64 hexadecimal digits.

@@ -56,6 +56,17 @@ impl MemoryBudget {
     }
 }
 
+impl MemoryBudget {
+    /// The memory that the rows of a table may take: that of the option, or most of what is free.
+    pub(crate) fn available(self) -> u64 {
+        match self.0 {
+            Some(gib) => (gib * ALWAYS_ALLOWED as f64) as u64,
+            // The network and other programs need some, too.
+            None => free_memory() / 5 * 4,
+        }
+    }
+}
+
 /// Opens a regular file. Devices may have no end, and opening a pipe blocks until another process writes to
 /// it.
 ///
@@ -100,17 +111,30 @@ fn on_disk(metadata: &Metadata) -> u64 {
 
 /// The memory of the machine, or of its control group if that is less.
 fn machine_memory() -> u64 {
-    let text = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let total = text("/proc/meminfo").lines().find_map(|line| {
-        let kib = line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim();
-        kib.parse::<u64>().ok()?.checked_mul(1024)
-    });
-    let cgroup_limit = text("/sys/fs/cgroup/memory.max").trim().parse().unwrap_or(u64::MAX);
-    total.unwrap_or(u64::MAX).min(cgroup_limit)
+    memory_info("MemTotal:").unwrap_or(u64::MAX).min(of_group("memory.max").unwrap_or(u64::MAX))
+}
+
+/// The memory that is free or can be freed, on the machine and in its control group.
+fn free_memory() -> u64 {
+    let used = of_group("memory.current").unwrap_or(0);
+    let of_group = of_group("memory.max").map_or(u64::MAX, |limit| limit.saturating_sub(used));
+    memory_info("MemAvailable:").unwrap_or(u64::MAX).min(of_group)
+}
+
+/// An entry of `/proc/meminfo`, in bytes.
+fn memory_info(name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kib = text.lines().find_map(|line| line.strip_prefix(name))?.trim().strip_suffix("kB")?.trim();
+    kib.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// A file with a number of bytes of the control group; `None` without a limit.
+fn of_group(name: &str) -> Option<u64> {
+    std::fs::read_to_string(Path::new("/sys/fs/cgroup").join(name)).ok()?.trim().parse().ok()
 }
 
 /// Formats a number of bytes for people.
-fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     match UNITS.iter().find(|(_, shift)| bytes >> shift > 0) {
         Some((unit, shift)) => format!("{:.1} {unit}", bytes as f64 / f64::from(2f32).powi(*shift as i32)),

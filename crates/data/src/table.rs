@@ -1,6 +1,6 @@
 //! Tables: rows of numbers with labels and line numbers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::column::TableLayout;
 use super::targets::{TargetChoice, number, task_of};
@@ -142,49 +142,8 @@ impl Table {
     /// Rejects labels that are missing values, and those that the task cannot use: quantities as classes, texts as
     /// quantities.
     pub(super) fn check_labels(&self, choice: TargetChoice) -> Result<()> {
-        match task_of(choice, &self.label_texts, self.rows.len()) {
-            TaskKind::Classification => self.check_classes(),
-            TaskKind::Multilabel => Ok(()),
-            TaskKind::Regression => match self.label_texts.iter().position(|text| number(text).is_none()) {
-                None => Ok(()),
-                Some(index) => {
-                    let problem = format!(
-                        "{} is not a finite number, so it cannot be predicted by regression; correct it or remove the row",
-                        quoted(&self.label_texts[index])
-                    );
-                    Err(Error::data(self.location_of_label(index), problem))
-                }
-            },
-        }
-    }
-
-    fn check_classes(&self) -> Result<()> {
-        let column = self.layout.label.as_ref().map_or(String::new(), |label| {
-            let number = (label.position + 1).to_string();
-            if label.name == number { number } else { format!("{number} ({})", excerpt(&label.name)) }
-        });
-        for (index, label) in self.label_texts.iter().enumerate() {
-            let Some(fault) = LabelFault::of(label, &self.label_texts) else { continue };
-            let problem = match fault {
-                LabelFault::Missing => "is not a class; fill it in or remove the row".to_string(),
-                LabelFault::Fraction => format!(
-                    "is a fraction, so column {column} is not a label column; select the label column (names or integers) with --label, or predict the number with --task regression"
-                ),
-            };
-            return Err(Error::data(self.location_of_label(index), format!("{} {problem}", quoted(label))));
-        }
-        let (different, rows) = (self.label_texts.len(), self.rows.len());
-        if are_too_many_classes(different, rows) {
-            let remedy = match self.label_texts.iter().all(|text| number(text).is_some()) {
-                true => ", or predict the number with --task regression",
-                false => "",
-            };
-            let problem = format!(
-                "column {column} has {different} different values in {rows} rows, so it is not a label column; select the label column with --label{remedy}"
-            );
-            return Err(Error::data(self.path.as_path(), problem));
-        }
-        Ok(())
+        let location = |label| self.location_of_label(label);
+        check_labels(&self.path, &self.layout, &self.label_texts, self.rows.len(), choice, &location)
     }
 
     fn location_of_label(&self, label: usize) -> Location {
@@ -196,6 +155,67 @@ impl Table {
     pub fn location(&self, row: usize) -> Location {
         Location::line(&self.path, self.lines[row])
     }
+}
+
+/// Rejects labels of `rows` rows that are missing values, and those that the task cannot use: quantities as classes, texts as
+/// quantities. `location` is that of the first row with a label of `texts`.
+pub(super) fn check_labels(
+    path: &Path,
+    layout: &TableLayout,
+    texts: &[String],
+    rows: usize,
+    choice: TargetChoice,
+    location: &dyn Fn(usize) -> Location,
+) -> Result<()> {
+    match task_of(choice, texts, rows) {
+        TaskKind::Classification => check_classes(path, layout, texts, rows, location),
+        TaskKind::Multilabel => Ok(()),
+        TaskKind::Regression => match texts.iter().position(|text| number(text).is_none()) {
+            None => Ok(()),
+            Some(index) => {
+                let problem = format!(
+                    "{} is not a finite number, so it cannot be predicted by regression; correct it or remove the row",
+                    quoted(&texts[index])
+                );
+                Err(Error::data(location(index), problem))
+            }
+        },
+    }
+}
+
+fn check_classes(
+    path: &Path,
+    layout: &TableLayout,
+    texts: &[String],
+    rows: usize,
+    location: &dyn Fn(usize) -> Location,
+) -> Result<()> {
+    let column = layout.label.as_ref().map_or(String::new(), |label| {
+        let number = (label.position + 1).to_string();
+        if label.name == number { number } else { format!("{number} ({})", excerpt(&label.name)) }
+    });
+    for (index, label) in texts.iter().enumerate() {
+        let Some(fault) = LabelFault::of(label, texts) else { continue };
+        let problem = match fault {
+            LabelFault::Missing => "is not a class; fill it in or remove the row".to_string(),
+            LabelFault::Fraction => format!(
+                "is a fraction, so column {column} is not a label column; select the label column (names or integers) with --label, or predict the number with --task regression"
+            ),
+        };
+        return Err(Error::data(location(index), format!("{} {problem}", quoted(label))));
+    }
+    let different = texts.len();
+    if are_too_many_classes(different, rows) {
+        let remedy = match texts.iter().all(|text| number(text).is_some()) {
+            true => ", or predict the number with --task regression",
+            false => "",
+        };
+        let problem = format!(
+            "column {column} has {different} different values in {rows} rows, so it is not a label column; select the label column with --label{remedy}"
+        );
+        return Err(Error::data(path, problem));
+    }
+    Ok(())
 }
 
 /// Why a text is not a class label.

@@ -37,7 +37,7 @@ pub fn from_values(values: &[f32], (channels, height, width): (i64, i64, i64)) -
     Some(RgbImage::from_fn(width, height, pixel))
 }
 
-/// The values of an example in memory, scaled to 0 (black) to 1.
+/// The values of an example, scaled to 0 (black) to 1.
 ///
 /// # Panics
 /// If the inputs are encoded images.
@@ -51,6 +51,9 @@ pub fn values(dataset: &Dataset, index: usize) -> Vec<f32> {
         }
         Inputs::Bytes(values) => {
             values[index * width..][..width].iter().map(|value| scaled(f32::from(*value))).collect()
+        }
+        Inputs::Stored(rows) => {
+            rows.gather(&[index as i64]).unwrap_or_default().into_iter().map(scaled).collect()
         }
         Inputs::Images(_) => unreachable!("encoded images have no values"),
     }

@@ -33,9 +33,14 @@ fn statistics_of(inputs: &Tensor) -> (Vec<f32>, Vec<f32>) {
         let squares = (&values - &mean).square().nanmean(0, false, Kind::Double).nan_to_num(0., None, None);
         (mean, squares)
     };
+    described(&mean, &squares)
+}
+
+/// Mean and standard deviation from the means and the mean squared differences from them, float64 (features).
+pub fn described(mean: &Tensor, squares: &Tensor) -> (Vec<f32>, Vec<f32>) {
     let deviation = squares.sqrt();
     let deviation = deviation.where_self(&deviation.gt(1e-12), &deviation.ones_like());
-    (numbers(mean), numbers(deviation))
+    (numbers(mean.shallow_clone()), numbers(deviation))
 }
 
 /// The replacement of missing values of each feature: its mean or median over the rows (N, features) in which it is present,
@@ -59,18 +64,27 @@ pub fn fill(inputs: &Tensor, missing: Missing, lacks_values: bool) -> Option<Vec
 
 /// Whether any row of a data set lacks a value.
 pub fn lacks_values(dataset: &Dataset) -> bool {
-    matches!(&dataset.inputs, Inputs::Floats(values) if values.iter().any(|value| value.is_nan()))
+    match &dataset.inputs {
+        Inputs::Floats(values) => values.iter().any(|value| value.is_nan()),
+        Inputs::Stored(rows) => rows.known().is_some_and(|survey| rows.lacks_values(survey)),
+        Inputs::Bytes(_) | Inputs::Images(_) => false,
+    }
 }
 
 /// The features that get an indicator of missing values: the numbers that one of these rows of a table lacks, if a missing value is a
 /// value of its own.
 pub fn marked(dataset: &Dataset, rows: &[i64], missing: Missing) -> Vec<usize> {
-    let (Missing::Value, Some(table), Inputs::Floats(values)) = (missing, &dataset.table, &dataset.inputs)
-    else {
-        return Vec::new();
-    };
+    let (Missing::Value, Some(table)) = (missing, &dataset.table) else { return Vec::new() };
     let width = dataset.shape.features() as usize;
-    let lacks = |feature: usize| rows.iter().any(|row| values[*row as usize * width + feature].is_nan());
+    let lacking = match &dataset.inputs {
+        Inputs::Stored(rows) => rows.known().map(|survey| rows.lacking_features(survey)).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let lacks = |feature: usize| match &dataset.inputs {
+        Inputs::Floats(values) => rows.iter().any(|row| values[*row as usize * width + feature].is_nan()),
+        Inputs::Stored(_) => lacking.get(feature).copied().unwrap_or(false),
+        Inputs::Bytes(_) | Inputs::Images(_) => false,
+    };
     let (mut marked, mut first) = (Vec::new(), 0);
     for group in table.feature_groups() {
         if group == FeatureGroup::Number && lacks(first) {
@@ -91,7 +105,8 @@ fn median(feature: &Tensor) -> f32 {
     }
 }
 
-fn numbers(statistics: Tensor) -> Vec<f32> {
+/// A vector of numbers, in float32.
+pub fn numbers(statistics: Tensor) -> Vec<f32> {
     Vec::<f32>::try_from(statistics.to_kind(Kind::Float)).expect("statistics are a vector")
 }
 

@@ -6,6 +6,7 @@ mod features;
 mod fit;
 mod normalization;
 mod quantiles;
+mod stored;
 mod tensors;
 mod tokens;
 

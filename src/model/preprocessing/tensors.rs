@@ -3,6 +3,8 @@
 use cresset_data::{Dataset, Inputs, Targets, gather};
 use tch::{Device, Kind, Tensor};
 
+use crate::error::Result;
+
 /// Examples of a data set, in memory.
 ///
 /// ```
@@ -25,10 +27,27 @@ pub struct TensorDataset {
 }
 
 impl TensorDataset {
-    /// The examples `indexes` as tensors on `device`.
+    /// The examples `indexes` as tensors on `device`, also rows in a file.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
     ///
     /// # Panics
     /// If the inputs are encoded images.
+    pub fn read(dataset: &Dataset, indexes: &[i64], device: Device) -> Result<Self> {
+        let Inputs::Stored(rows) = &dataset.inputs else {
+            return Ok(TensorDataset::of(dataset, indexes, device));
+        };
+        let inputs = Tensor::from_slice(&rows.gather(indexes)?).view([-1, rows.width() as i64]);
+        let labels: Vec<_> = indexes.iter().map(|index| dataset.labels[*index as usize]).collect();
+        let labels = target_tensor(&dataset.targets, &labels, dataset.classes.len());
+        Ok(TensorDataset { inputs: inputs.to_device(device), labels: labels.to_device(device) })
+    }
+
+    /// The examples `indexes` as tensors on `device`.
+    ///
+    /// # Panics
+    /// If the inputs are encoded images, or rows in a file.
     pub fn of(dataset: &Dataset, indexes: &[i64], device: Device) -> Self {
         let width = dataset.shape.features() as usize;
         let kind = if matches!(dataset.inputs, Inputs::Bytes(_)) { Kind::Uint8 } else { Kind::Float };
@@ -40,7 +59,7 @@ impl TensorDataset {
             let rows = match &dataset.inputs {
                 Inputs::Floats(values) => Tensor::from_slice(&gather(values, width, wanted)),
                 Inputs::Bytes(values) => Tensor::from_slice(&gather(values, width, wanted)),
-                Inputs::Images(_) => unreachable!("images are streamed, or decoded before"),
+                Inputs::Images(_) | Inputs::Stored(_) => unreachable!("the examples are streamed"),
             };
             let count = indexes.len() as i64;
             inputs.narrow(0, (place * at_once) as i64, count).copy_(&rows.view([count, width as i64]));

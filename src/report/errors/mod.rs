@@ -7,7 +7,7 @@ use image::imageops::{FilterType, resize};
 use tch::{Kind, Tensor};
 
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::Evaluation;
 use crate::loader::Batch;
 use crate::options::Config;
@@ -103,7 +103,9 @@ pub(crate) fn worst_errors(
     let error_rows: Vec<i64> = selected.iter().map(|(index, _)| rows[*index]).collect();
 
     let columns = TableColumns::of(classifier.metadata());
-    let table = columns.map(|columns| (columns, background(classifier, examples, BACKGROUND_ROWS)));
+    let with_background =
+        |columns| Ok::<_, Error>((columns, background(classifier, examples, BACKGROUND_ROWS)?));
+    let table = columns.map(with_background).transpose()?;
     let mut texts = classifier.metadata().input.table.as_ref().map(TextReader::new);
     let dataset = &examples.dataset;
     let mut errors: Vec<ShownError> = Vec::new();

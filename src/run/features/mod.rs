@@ -313,6 +313,8 @@ fn key(subject: Subject, what: &str) -> Result<Option<String>> {
             values.chunks(1 << 16).for_each(|values| add(&bytes(values)));
         }
         Inputs::Bytes(values) => add(values),
+        // The fingerprint of the data, which is a part of the key, is that of their file.
+        Inputs::Stored(_) => add(dataset.sha256.as_bytes()),
         // The fingerprint of a folder has only the names and sizes of its files.
         Inputs::Images(sources) => {
             let mut bytes = Vec::new();

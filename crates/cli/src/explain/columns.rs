@@ -47,7 +47,7 @@ impl Rows {
         out: &Path,
     ) -> Result<Self> {
         let background = match run.map(|run| FinishedRun::open(run, classifier.device())) {
-            Some(Ok(run)) => background(&run.classifier, &run.examples, BACKGROUND_ROWS),
+            Some(Ok(run)) => background(&run.classifier, &run.examples, BACKGROUND_ROWS)?,
             Some(Err(problem)) => {
                 tell(&format!(
                     "the rows are compared with the histograms in the model file, because {problem}"

@@ -1,6 +1,6 @@
 //! What a training prints before and after: data, model, device and folder; metrics, files and the next commands.
 
-use cresset::data::{Dataset, TaskKind, audit, terminal};
+use cresset::data::{Dataset, Inputs, TaskKind, audit, room, terminal};
 use cresset::evaluate::{Evaluation, Sums};
 use cresset::options::{ModelChoice, device};
 use cresset::recipe::Recipe;
@@ -61,6 +61,13 @@ pub fn introduction(run: &Run) -> String {
         },
         targets(dataset),
     );
+    let streamed = match &dataset.inputs {
+        Inputs::Stored(rows) => {
+            format!("\nstream  the rows are read from a file of {} in the cache", room::size(rows.bytes()))
+        }
+        _ => String::new(),
+    };
+    let data = data + &streamed;
     let (model, parameters) = (terminal::line(&run.config.model), thousands(network.parameter_count()));
     // Loading a TorchScript file may run its code.
     let caution = match ModelChoice::of(&run.config.model) {

@@ -30,6 +30,7 @@ pub fn hashes(dataset: &Dataset) -> Vec<Option<Vec<u8>>> {
             Inputs::Floats(values) => bytes.extend(values[own].iter().flat_map(|value| value.to_le_bytes())),
             Inputs::Bytes(values) => bytes.extend_from_slice(&values[own]),
             Inputs::Images(sources) => sources[index].read(&mut bytes).ok()?,
+            Inputs::Stored(_) => return None,
         }
         Some(Sha256::digest(&bytes).to_vec())
     };

@@ -162,6 +162,7 @@ impl Arrays {
             Inputs::Floats(values) => values.len(),
             Inputs::Bytes(values) => values.len(),
             Inputs::Images(sources) => sources.len(),
+            Inputs::Stored(rows) => rows.rows(),
         };
         if features == 0 || values == 0 {
             return Err(Error::data(path, "there are no examples, or they have no values"));

@@ -154,7 +154,7 @@ fn read_pair(images: &Path, labels: &Path, portion: Subset, budget: MemoryBudget
     let texts = match label_array.values {
         Inputs::Bytes(values) => values.iter().map(u8::to_string).collect::<Vec<_>>(),
         Inputs::Floats(values) => values.iter().map(f32::to_string).collect(),
-        Inputs::Images(_) => unreachable!("an array contains numbers"),
+        Inputs::Images(_) | Inputs::Stored(_) => unreachable!("an array contains numbers"),
     };
     if texts.len() as i64 != array.sizes[0] {
         let problem = format!("there are {} labels, but {} images", texts.len(), array.sizes[0]);

@@ -87,8 +87,12 @@ options! {
         /// Maximum share of unreadable images, which are reported and skipped; more are an error
         pub max_bad_share: f64 = option("SHARE").default("0.01").parser(parse::from_0_to_1).heading(DATA),
 
-        /// Memory limit in GiB for the decoded values of a file [default: from the file size and the available memory]
+        /// Memory limit in GiB for the decoded values of a file, above which a table is streamed [default: from the file size and
+        /// the available memory]
         pub max_memory: Option<f64> = option("GIB").parser(parse::positive).heading(DATA),
+
+        /// Whether training reads the rows of a table from a file in the cache instead of memory
+        pub stream: Streaming = option("WHEN").default("auto").heading(DATA),
     }
 }
 
@@ -164,6 +168,18 @@ choices! {
         All = "all",
         /// numbers, dates as numbers, and one-hot encoded categories, as in earlier versions
         Basic = "basic",
+    }
+}
+
+choices! {
+    /// When the rows of a table are streamed from a file.
+    pub enum Streaming {
+        /// if the table is estimated not to fit in memory
+        Auto = "auto",
+        /// always
+        Always = "always",
+        /// never
+        Never = "never",
     }
 }
 

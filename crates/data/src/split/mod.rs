@@ -8,7 +8,7 @@ mod time;
 
 use std::path::PathBuf;
 
-use super::{Dataset, Strata, Subset, lists};
+use super::{Dataset, Strata, Subset, Targets, lists};
 use crate::error::{Error, Result};
 pub use method::SplitMethod;
 
@@ -73,6 +73,10 @@ impl Split {
         if let Some(SplitMethod::Time(column)) = &plan.method {
             return time::split(dataset, column, plan.share);
         }
+        if let Some(split) = of_all_rows(dataset, plan) {
+            split.check(dataset)?;
+            return Ok(split);
+        }
         let mut portions = listed(dataset, plan)?.unwrap_or_else(|| subsets_of_source(dataset));
         if plan.fold.is_some() || plan.bag.is_some() {
             // Folds use all examples outside the test set.
@@ -131,6 +135,24 @@ impl Split {
         };
         Err(Error::data(dataset.path.as_path(), problem))
     }
+}
+
+/// The split of a data set without any parts, lists, groups or folds, in less memory: [`draw`] from all rows.
+fn of_all_rows(dataset: &Dataset, plan: &SplitOptions) -> Option<Split> {
+    let has_lists =
+        [&plan.train_list, &plan.validation_list, &plan.test_list].iter().any(|list| list.is_some());
+    let has_parts = dataset.portions.is_some() || dataset.groups.is_some();
+    if has_lists
+        || has_parts
+        || plan.fold.is_some()
+        || plan.bag.is_some()
+        || dataset.targets != Targets::Classes
+    {
+        return None;
+    }
+    let parts = stratified::stratified(&dataset.labels, dataset.classes.len(), plan.share, plan.seed);
+    let Parts { train, validation } = parts;
+    Some(Split { train, validation, test: Vec::new(), folds: None })
 }
 
 /// The subset of each example by the user's lists, if any. An example may be in none.

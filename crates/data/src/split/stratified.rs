@@ -8,9 +8,12 @@ use crate::random::{Purpose, stream};
 /// Puts `share` of each class (rounded) into the validation set, drawn by `seed`. With two or more examples
 /// of a class, both sets get at least one.
 pub fn stratified(labels: &[i64], classes: usize, share: f64, seed: u64) -> Parts {
-    let mut rows_of = vec![Vec::new(); classes];
+    let mut counts = vec![0; classes];
+    labels.iter().for_each(|label| counts[*label as usize] += 1);
+    // Half of the memory, which counts for tables larger than memory.
+    let mut rows_of: Vec<Vec<u32>> = counts.into_iter().map(Vec::with_capacity).collect();
     for (row, label) in labels.iter().enumerate() {
-        rows_of[*label as usize].push(row as i64);
+        rows_of[*label as usize].push(u32::try_from(row).expect("a table has fewer than 4 billion rows"));
     }
     let mut generator = stream(seed, Purpose::Split, 0);
     let mut parts = Parts::default();
@@ -20,8 +23,8 @@ pub fn stratified(labels: &[i64], classes: usize, share: f64, seed: u64) -> Part
             0 | 1 => 0,
             count => ((count as f64 * share).round() as usize).clamp(1, count - 1),
         };
-        parts.validation.extend(&rows[..validation]);
-        parts.train.extend(&rows[validation..]);
+        parts.validation.extend(rows[..validation].iter().map(|row| i64::from(*row)));
+        parts.train.extend(rows[validation..].iter().map(|row| i64::from(*row)));
     }
     parts.train.sort_unstable();
     parts.validation.sort_unstable();

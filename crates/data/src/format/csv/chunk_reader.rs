@@ -67,6 +67,16 @@ impl ChunkReader {
         Ok(reader)
     }
 
+    /// The first rows of a file, and the types of its columns, without those of other files.
+    ///
+    /// # Errors
+    /// As for [`ChunkReader::open`].
+    pub fn beginning_of(path: &Path, file: &Path) -> Result<(Vec<u8>, Vec<Option<CellType>>)> {
+        let mut reader = ChunkReader::open(file)?;
+        reader.path = path.to_path_buf();
+        Ok((reader.beginning().to_vec(), reader.types))
+    }
+
     /// The next chunk of the file that is read.
     fn next_of_file(&mut self) -> Option<Result<Chunk>> {
         let error = |(line, problem)| Error::data(Location::line(&self.path, line), problem);

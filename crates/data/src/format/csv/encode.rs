@@ -66,6 +66,11 @@ impl Encoder {
         Encoder { columns, missing_is_value: layout.missing_is_value }
     }
 
+    /// Whether the feature of a column is its number.
+    pub(super) fn is_number(&self, slot: usize) -> bool {
+        matches!(self.columns[slot], CellEncoder::Number)
+    }
+
     /// Whether the features of a row are its numbers.
     fn is_plain(&self) -> bool {
         self.columns.iter().all(|column| matches!(column, CellEncoder::Number))
@@ -113,7 +118,7 @@ impl Encoder {
     }
 
     /// The features of the distinct texts of a column, unless there are too many.
-    fn cache(&self, slot: usize, texts: &[String]) -> Option<Cache> {
+    pub(super) fn cache(&self, slot: usize, texts: &[String]) -> Option<Cache> {
         let width = match &self.columns[slot] {
             CellEncoder::OneHot { count, .. } => *count,
             CellEncoder::Index { .. } | CellEncoder::Boolean => 1,
@@ -139,7 +144,12 @@ impl Encoder {
     }
 
     /// Adds the features of a cell that is no number; `None` is a missing value. Returns whether its category is known.
-    fn cell(&self, slot: usize, text: Option<&str>, features: &mut Vec<f32>) -> Result<bool, String> {
+    pub(super) fn cell(
+        &self,
+        slot: usize,
+        text: Option<&str>,
+        features: &mut Vec<f32>,
+    ) -> Result<bool, String> {
         match (&self.columns[slot], text) {
             (CellEncoder::Number, _) => unreachable!("numbers are parsed with their rows"),
             (CellEncoder::OneHot { index_of, count }, text) => {
@@ -198,10 +208,11 @@ impl Encoder {
 }
 
 /// The features of the distinct texts of a column.
-struct Cache {
+pub(super) struct Cache {
     width: usize,
-    features: Vec<f32>,
-    known: Vec<Result<bool, String>>,
+    pub features: Vec<f32>,
+    /// Whether the category of each text is known, or what is wrong with it.
+    pub known: Vec<Result<bool, String>>,
 }
 
 impl Cache {

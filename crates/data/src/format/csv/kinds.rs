@@ -18,7 +18,7 @@ pub(crate) const MAX_ONE_HOT: usize = 64;
 const MAX_ITEMS: usize = 256;
 
 /// With fewer rows, values may be different or count up by chance.
-const MIN_ROWS: usize = 10;
+pub(super) const MIN_ROWS: usize = 10;
 
 /// The number of words, on average, from which different texts are prose and not names.
 const PROSE_WORDS: usize = 3;
@@ -178,15 +178,13 @@ impl List {
     }
 }
 
-/// What becomes of a numeric column.
-pub(super) fn of_numbers(name: &str, values: &[f32], notation: &Notation, is_kept: bool) -> Use {
-    if !is_kept && values.iter().all(|value| value.is_nan()) {
-        return Use::LeftOut(EMPTY);
+/// Why a numeric column with these values is left out, if it is.
+pub(super) fn of_numbers(name: &str, values: &[f32]) -> Option<&'static str> {
+    if values.iter().all(|value| value.is_nan()) {
+        return Some(EMPTY);
     }
-    if !is_kept && values.len() >= MIN_ROWS && is_row_number(name, values) {
-        return Use::LeftOut(if counts_up(values) { ROW_NUMBERS } else { ALL_DIFFERENT });
-    }
-    Use::Input(ColumnKind::Number, notation.clone())
+    let are_row_numbers = values.len() >= MIN_ROWS && is_row_number(name, values);
+    are_row_numbers.then(|| if counts_up(values) { ROW_NUMBERS } else { ALL_DIFFERENT })
 }
 
 fn input(kind: ColumnKind) -> Use {
@@ -270,9 +268,8 @@ mod tests {
     #[test]
     fn consecutive_integers_are_row_numbers() {
         let values: Vec<f32> = (1..=20u8).map(f32::from).collect();
-        assert_eq!(named(of_numbers("x", &values, &Notation::Plain, false)), ROW_NUMBERS);
-        assert_eq!(named(of_numbers("x", &values, &Notation::Plain, true)), "number");
-        assert_eq!(named(of_numbers("x", &values[..9], &Notation::Plain, false)), "number");
-        assert_eq!(named(of_numbers("x", &[f32::NAN; 3], &Notation::Plain, false)), EMPTY);
+        assert_eq!(of_numbers("x", &values), Some(ROW_NUMBERS));
+        assert_eq!(of_numbers("x", &values[..9]), None);
+        assert_eq!(of_numbers("x", &[f32::NAN; 3]), Some(EMPTY));
     }
 }

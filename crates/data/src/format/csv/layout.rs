@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::chunk_reader::SAMPLE;
 use super::converted::{CellType, first_line};
-use super::fast::short_decimal;
 use super::header::FirstRow;
 use super::inferred::Inferred;
+pub(crate) use super::input_column::{InputColumn, number};
 use super::notation::{ColumnFormat, column_formats};
 use super::rows::{Row, for_each_row, text_of};
 use crate::column::{LabelColumn, unique_names};
@@ -40,53 +40,6 @@ pub struct Layout {
     pub drops_unlabelled: bool,
     /// Whether a row may have no label: the empty set of labels.
     pub allows_no_label: bool,
-}
-
-/// An input column.
-pub(crate) struct InputColumn {
-    /// The index among all columns, from 0.
-    pub position: usize,
-    /// Whether its cells are texts, such as categories and dates, and not numbers.
-    pub is_text: bool,
-    /// The number notation.
-    pub notation: Notation,
-    /// Whether a cell may be missing.
-    pub takes_missing: bool,
-    /// Whether the file says that the cells are texts or numbers.
-    pub is_fixed: bool,
-    /// The type that the schema declares.
-    pub declared: Option<Declared>,
-}
-
-impl InputColumn {
-    /// Takes the type of the cells that the file declares.
-    fn fix(&mut self, cells: Option<CellType>) {
-        let Some(cells) = cells else { return };
-        self.is_fixed = true;
-        self.is_text = cells == CellType::Text;
-        if !matches!((&self.notation, self.is_text), (Notation::Date(_), true)) {
-            self.notation = Notation::Plain;
-        }
-    }
-
-    /// Takes the type that a schema declares.
-    fn declare(&mut self, declared: Option<Declared>) {
-        if let Some(declared) = &declared {
-            if self.is_text != declared.is_text() {
-                self.notation = Notation::Plain;
-            }
-            self.is_text = declared.is_text();
-        }
-        self.declared = declared;
-    }
-
-    /// Parses a cell as a number, finite or not.
-    pub fn number(&self, cell: &[u8]) -> Option<f32> {
-        match self.notation {
-            Notation::Plain => number(cell),
-            _ => self.notation.number(cell),
-        }
-    }
 }
 
 impl Layout {
@@ -268,12 +221,6 @@ pub fn choices(columns: &str) -> Result<Vec<ColumnChoice>> {
     columns.split(',').map(|column| column.trim().parse().map_err(Error::Usage)).collect()
 }
 
-/// Parses a cell as a number, finite or not.
-pub fn number(cell: &[u8]) -> Option<f32> {
-    let short = short_decimal(cell, 0).filter(|(_, end)| *end == cell.len());
-    short.map(|(value, _)| value).or_else(|| fast_float2::parse(cell).ok())
-}
-
 /// The index of a column, from 0, among `width` columns with these names.
 pub fn find(path: &Path, choice: &ColumnChoice, width: usize, names: Option<&[String]>) -> Result<usize> {
     let names = names.unwrap_or_default();
@@ -363,6 +310,7 @@ impl Sample {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fast::short_decimal;
     use super::*;
     use proptest::prelude::*;
 

@@ -8,11 +8,13 @@ mod column_positions;
 mod converted;
 mod delimiter;
 mod encode;
+mod estimate;
 mod fast;
 mod faults;
 mod files;
 mod header;
 mod inferred;
+mod input_column;
 mod json_rows;
 mod kinds;
 mod layout;
@@ -21,9 +23,16 @@ mod notation;
 mod parallel;
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "parquet")]
+mod parquet_cells;
+#[cfg(feature = "parquet")]
+mod parquet_columns;
+#[cfg(feature = "parquet")]
+mod parquet_file;
 mod parse;
 mod row_stream;
 mod rows;
+mod streamed;
 mod text;
 mod uses;
 
@@ -35,6 +44,7 @@ use chunk_reader::ChunkReader;
 pub use column::{TextColumn, read_column};
 pub(super) use column::{first_rows, rows};
 use encode::{CellFault, Encoder};
+pub(crate) use estimate::estimated_memory;
 pub use faults::{Fault, Faults, MISSING_LABELS};
 use inferred::Inferred;
 use layout::Layout;
@@ -44,11 +54,12 @@ pub(crate) use notation::date_order;
 use parallel::parse;
 use parse::Parsed;
 pub use row_stream::{RowChunk, RowStream, RowStreamError};
+pub(crate) use streamed::{NOT_STREAMED, read as read_streamed};
 
 use uses::Uses;
 
 use super::{Format, has_extension};
-use crate::column::{LabelColumn, TableLayout, unique_names};
+use crate::column::{Column, LabelColumn, TableLayout, unique_names};
 use crate::error::{Error, Location, Result};
 use crate::format::options::{DataOptions, Missing};
 use crate::schema::ColumnSummary;
@@ -208,21 +219,24 @@ fn names(layout: &Layout) -> Vec<String> {
     }
 }
 
-fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, uses: Uses) -> Result<Table> {
+/// The layout of a table with these input columns.
+fn table_layout(layout: &Layout, columns: Vec<Column>) -> TableLayout {
     let names = names(layout);
-    let label = layout.label.map(|position| LabelColumn { name: names[position].clone(), position });
-    let group = |number: &u32| parsed.group_texts.texts[*number as usize].clone();
-    let groups = layout.group.map(|_| parsed.groups.iter().map(group).collect());
-    let header = layout.header.as_ref().map(|(names, _)| names.clone());
-    let Uses { columns, slots, ids, .. } = uses;
-    let table = TableLayout {
+    TableLayout {
         columns,
         width: layout.width,
-        label,
+        label: layout.label.map(|position| LabelColumn { name: names[position].clone(), position }),
         label_columns: layout.label_columns.clone(),
-        header,
+        header: layout.header.as_ref().map(|(names, _)| names.clone()),
         missing_is_value: layout.missing == Missing::Value,
-    };
+    }
+}
+
+fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, uses: Uses) -> Result<Table> {
+    let group = |number: &u32| parsed.group_texts.texts[*number as usize].clone();
+    let groups = layout.group.map(|_| parsed.groups.iter().map(group).collect());
+    let Uses { columns, slots, ids, .. } = uses;
+    let table = table_layout(layout, columns);
     let categories: Vec<_> = parsed.categories.into_iter().map(|texts| texts.texts).collect();
     let (values, texts) = match ids.is_empty() {
         true => {

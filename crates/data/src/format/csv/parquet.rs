@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use parquet::basic::{LogicalType, TimeUnit};
+use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
+use parquet::schema::types::TypePtr;
 
 use super::converted::{CellType, Converted, RowWriter};
 use crate::error::{Error, Location, Result, quoted};
@@ -30,20 +31,77 @@ fn rows(path: &Path, bytes: Vec<u8>) -> Result<Converted> {
         |e: parquet::errors::ParquetError| Error::data(path, format!("cannot read the Parquet file: {e}"));
     let limit = ALWAYS_ALLOWED.max(bytes.len().saturating_mul(MAX_EXPANSION));
     let reader = SerializedFileReader::new(bytes::Bytes::from(bytes)).map_err(damaged)?;
-    let schema = reader.metadata().file_metadata().schema();
-    if let Some(nested) = schema.get_fields().iter().find(|field| !field.is_primitive()) {
-        let problem = format!("the column {} is nested; a cell is a single value", quoted(nested.name()));
-        return Err(Error::data(path, problem));
-    }
-    let names: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_string()).collect();
-    let is_nanos = |field: &parquet::schema::types::TypePtr| {
-        let logical = field.get_basic_info().logical_type_ref();
-        matches!(logical, Some(LogicalType::Timestamp(time)) if time.unit == TimeUnit::NANOS)
+    converted(path, &reader, usize::MAX, limit)
+}
+
+/// Converts the first rows of a file. Columns without a value in these rows have the type of the file.
+///
+/// # Errors
+/// As for [`convert`].
+pub(super) fn first_rows(path: &Path, reader: &dyn FileReader, count: usize) -> Result<Converted> {
+    let Converted { text, types } = converted(path, reader, count, ALWAYS_ALLOWED)?;
+    let fields = reader.metadata().file_metadata().schema().get_fields();
+    let types = types.into_iter().zip(fields).map(|(found, field)| found.or(Some(declared(field)))).collect();
+    Ok(Converted { text, types })
+}
+
+/// Whether a column has numbers or texts, as the file declares it.
+fn declared(field: &TypePtr) -> CellType {
+    let basic = field.get_basic_info();
+    let is_text = match (basic.logical_type_ref(), basic.converted_type()) {
+        (Some(LogicalType::Timestamp(_) | LogicalType::Date), _) => true,
+        (_, ConvertedType::DATE | ConvertedType::TIMESTAMP_MILLIS | ConvertedType::TIMESTAMP_MICROS) => true,
+        (Some(LogicalType::Decimal { .. } | LogicalType::Float16), _) | (_, ConvertedType::DECIMAL) => false,
+        _ => matches!(
+            field.get_physical_type(),
+            Physical::BOOLEAN | Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY | Physical::INT96
+        ),
     };
-    let nanos: Vec<bool> = schema.get_fields().iter().map(is_nanos).collect();
+    if is_text { CellType::Text } else { CellType::Number }
+}
+
+/// The columns of a file.
+pub(super) struct Schema {
+    pub names: Vec<String>,
+    /// Whether each column has times in nanoseconds.
+    pub nanos: Vec<bool>,
+}
+
+impl Schema {
+    /// The columns of a file.
+    ///
+    /// # Errors
+    /// Nested columns, by name.
+    pub fn of(path: &Path, reader: &dyn FileReader) -> Result<Self> {
+        let schema = reader.metadata().file_metadata().schema();
+        let is_nested = |field: &&TypePtr| {
+            let info = field.get_basic_info();
+            !field.is_primitive() || info.has_repetition() && info.repetition() == Repetition::REPEATED
+        };
+        if let Some(nested) = schema.get_fields().iter().find(is_nested) {
+            let problem = format!("the column {} is nested; a cell is a single value", quoted(nested.name()));
+            return Err(Error::data(path, problem));
+        }
+        let is_nanos = |field: &TypePtr| {
+            let logical = field.get_basic_info().logical_type_ref();
+            matches!(logical, Some(LogicalType::Timestamp(time)) if time.unit == TimeUnit::NANOS)
+        };
+        let fields = schema.get_fields();
+        Ok(Schema {
+            names: fields.iter().map(|field| field.name().to_string()).collect(),
+            nanos: fields.iter().map(is_nanos).collect(),
+        })
+    }
+}
+
+/// Converts the first `count` rows, of at most `limit` bytes.
+fn converted(path: &Path, reader: &dyn FileReader, count: usize, limit: usize) -> Result<Converted> {
+    let damaged =
+        |e: parquet::errors::ParquetError| Error::data(path, format!("cannot read the Parquet file: {e}"));
+    let Schema { names, nanos } = Schema::of(path, reader)?;
     let mut writer = RowWriter::new(path, &names.iter().map(String::as_str).collect::<Vec<_>>())?;
     let mut types = vec![None; names.len()];
-    for (number, row) in (1..).zip(reader.get_row_iter(None).map_err(damaged)?) {
+    for (number, row) in (1..).zip(reader.get_row_iter(None).map_err(damaged)?.take(count)) {
         let row = row.map_err(damaged)?;
         let mut cells = Vec::with_capacity(names.len());
         for (column, (_, field)) in row.get_column_iter().enumerate() {
@@ -67,7 +125,7 @@ fn rows(path: &Path, bytes: Vec<u8>) -> Result<Converted> {
 }
 
 /// A value as the text of a cell, and its type.
-fn cell(field: &Field, is_nanos: bool) -> std::result::Result<(String, Option<CellType>), String> {
+pub(super) fn cell(field: &Field, is_nanos: bool) -> std::result::Result<(String, Option<CellType>), String> {
     const DAY_MICROS: i64 = 86_400_000_000;
     let number = |text: String| Ok((text, Some(CellType::Number)));
     let text = |text: String| Ok((text, Some(CellType::Text)));

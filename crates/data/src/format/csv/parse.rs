@@ -21,8 +21,13 @@ pub struct Texts {
 }
 
 impl Texts {
+    /// The number of a text that has one.
+    pub(super) fn known(&self, cell: &[u8]) -> Option<u32> {
+        self.number_of.get(cell).copied()
+    }
+
     /// The number of a text; `None` if it is not UTF-8.
-    fn number(&mut self, cell: &[u8]) -> Option<u32> {
+    pub(super) fn number(&mut self, cell: &[u8]) -> Option<u32> {
         if let Some(number) = self.number_of.get(cell) {
             return Some(*number);
         }
@@ -64,6 +69,11 @@ impl Parsed {
         let mut parsed = Parsed::default();
         parsed.categories.resize_with(layout.inputs.len(), Texts::default);
         parsed
+    }
+
+    /// The values of an input column.
+    pub fn column(&self, index: usize) -> impl Iterator<Item = f32> {
+        self.values.iter().skip(index).step_by(self.categories.len().max(1)).copied()
     }
 
     /// Parses a chunk.
@@ -159,30 +169,11 @@ impl Parsed {
         let drops = layout.missing == Missing::Drop;
         for (input, texts) in layout.inputs.iter().zip(&mut self.categories) {
             let cell = row.cells[input.position];
-            let number = if input.is_text { None } else { input.number(cell) };
-            let value = match number {
-                Some(number) if number.is_finite() => number,
-                _ if is_missing(cell) && drops => return Ok(false),
-                _ if is_missing(cell) && input.takes_missing => f32::NAN,
-                _ if is_missing(cell) => {
-                    let problem = format!("{}{}", missing(cell), row.unclosed_quote_hint());
-                    return Err(Error::data(at(input.position), problem));
-                }
-                _ if input.is_text => match texts.number(cell) {
-                    Some(number) => number as f32,
-                    None => {
-                        return Err(text_of(cell, || at(input.position)).expect_err("the cell is not UTF-8"));
-                    }
-                },
-                number => {
-                    let text = quoted(text_of(cell, || at(input.position))?);
-                    let problem = if number.is_some() { "is not a finite number" } else { "is not a number" };
-                    return Err(Error::data(
-                        at(input.position),
-                        format!("{text} {problem}{}", row.unclosed_quote_hint()),
-                    ));
-                }
-            };
+            let number_of = |cell: &[u8]| texts.number(cell).map(|number| number as f32);
+            let value = input
+                .value(cell, number_of, drops)
+                .map_err(|problem| Error::data(at(input.position), problem + row.unclosed_quote_hint()));
+            let Some(value) = value? else { return Ok(false) };
             self.values.push(value);
         }
         let group = layout.group.map(|column| self.group_texts.number(row.cells[column]).ok_or(column));
@@ -251,15 +242,6 @@ impl Parsed {
         self.lines.extend(part.lines);
         self.seen += part.seen;
     }
-}
-
-fn missing(cell: &[u8]) -> String {
-    let mark = if cell.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", quoted(&String::from_utf8_lossy(cell)))
-    };
-    format!("missing value{mark}; fill it in, remove the row, or handle it with --missing")
 }
 
 fn not_utf8(cell: &[u8], location: Location) -> Error {

@@ -97,13 +97,15 @@ pub fn trim(cell: &[u8]) -> &[u8] {
     std::str::from_utf8(cell).map_or(cell, |text| text.trim_matches(is_blank).as_bytes())
 }
 
+/// The problem of a cell that is not UTF-8.
+pub const NOT_UTF8: &str = "the text is not UTF-8; save the file as CSV in UTF-8";
+
 /// Decodes a cell as UTF-8.
 ///
 /// # Errors
 /// A cell that is not UTF-8.
 pub fn text_of(cell: &[u8], location: impl FnOnce() -> Location) -> Result<&str> {
-    std::str::from_utf8(cell)
-        .map_err(|_| Error::data(location(), "the text is not UTF-8; save the file as CSV in UTF-8"))
+    std::str::from_utf8(cell).map_err(|_| Error::data(location(), NOT_UTF8))
 }
 
 #[cfg(test)]

@@ -16,6 +16,32 @@ use crate::schema::{ColumnSummary, Declared};
 use crate::sorted_classes;
 use crate::texts::TextIds;
 
+/// The cells of the input columns of a layout.
+pub(super) trait Cells {
+    /// The different texts of a column.
+    fn texts(&self, index: usize) -> &[String];
+
+    /// The texts that occur in a column, with their number of cells, and the number of missing values.
+    fn counted(&self, index: usize) -> (Vec<(&str, u32)>, usize);
+
+    /// Why a column of numbers with this name is left out, if it is.
+    fn why_left_out(&self, index: usize, name: &str) -> Option<&'static str>;
+}
+
+impl Cells for Parsed {
+    fn texts(&self, index: usize) -> &[String] {
+        &self.categories[index].texts
+    }
+
+    fn counted(&self, index: usize) -> (Vec<(&str, u32)>, usize) {
+        kinds::counted(self.column(index), &self.categories[index].texts)
+    }
+
+    fn why_left_out(&self, index: usize, name: &str) -> Option<&'static str> {
+        kinds::of_numbers(name, &self.column(index).collect::<Vec<_>>())
+    }
+}
+
 /// The input columns, and those that are left out.
 pub(super) struct Uses {
     /// The columns that are inputs.
@@ -42,15 +68,15 @@ impl Uses {
     ///
     /// # Errors
     /// Dates with an ambiguous day and month, options with a column that does not exist, or no column that is an input.
-    pub fn of(path: &Path, parsed: &Parsed, layout: &Layout, options: &DataOptions) -> Result<Self> {
+    pub fn of(path: &Path, cells: &dyn Cells, layout: &Layout, options: &DataOptions) -> Result<Self> {
         let kept = options.keep.as_deref().map(choices).transpose()?.unwrap_or_default();
         let header = layout.header.as_ref().map(|(names, _)| names.as_slice());
         let kept = kept.iter().map(|choice| find(path, choice, layout.width, header));
         let kept = kept.collect::<Result<Vec<usize>>>()?;
         let names = names(layout);
         let infer = |(index, input): (usize, &InputColumn), is_kept: bool| match options.column_types {
-            ColumnTypes::Basic if options.text.is_none() => basic(input, &parsed.categories[index].texts),
-            _ => of_column(index, input, &names[input.position], parsed, layout, is_kept),
+            ColumnTypes::Basic if options.text.is_none() => basic(input, cells.texts(index)),
+            _ => of_column(index, input, &names[input.position], cells, layout, is_kept),
         };
         let inputs = || layout.inputs.iter().enumerate();
         let mut uses: Vec<Use> =
@@ -62,7 +88,7 @@ impl Uses {
         let mut ids = Vec::new();
         if options.text.is_some() || options.column_types == ColumnTypes::All && are_texts(&uses) {
             for (index, found) in uses.iter_mut().enumerate() {
-                let texts = &parsed.categories[index].texts;
+                let texts = cells.texts(index);
                 if let Use::Input(ColumnKind::Text { .. }, _) = found {
                     let position = layout.inputs[index].position;
                     let of_column = text_column::tokenize(texts, options).map_err(|error| {
@@ -75,11 +101,10 @@ impl Uses {
         }
         let mut found = Uses { columns: Vec::new(), slots: Vec::new(), reasons: Vec::new(), ids };
         for (index, (input, found_use)) in layout.inputs.iter().zip(uses).enumerate() {
-            if parsed.categories[index].texts.len() > MAX_TEXTS {
+            if cells.texts(index).len() > MAX_TEXTS {
                 return Err(refusal(path, layout, input, "has more than 16 million different texts"));
             }
-            if let (Some(Declared::Ordinal(order)), texts) =
-                (&input.declared, &parsed.categories[index].texts)
+            if let (Some(Declared::Ordinal(order)), texts) = (&input.declared, cells.texts(index))
                 && let Some(other) = texts.iter().find(|text| !order.contains(text))
             {
                 let problem =
@@ -114,7 +139,7 @@ impl Uses {
     }
 
     fn summary_of(&self, index: usize, name: &str, parsed: &Parsed, layout: &Layout) -> ColumnSummary {
-        let values = || parsed.values.iter().skip(index).step_by(layout.inputs.len()).copied();
+        let values = || parsed.column(index);
         let missing = values().filter(|value| value.is_nan()).count();
         let mut seen = HashSet::new();
         let first = values().filter(|value| !value.is_nan() && seen.insert(value.to_bits()));
@@ -193,18 +218,18 @@ fn of_column(
     index: usize,
     input: &InputColumn,
     name: &str,
-    parsed: &Parsed,
+    cells: &dyn Cells,
     layout: &Layout,
     is_kept: bool,
 ) -> Use {
-    let values = || parsed.values.iter().skip(index).step_by(layout.inputs.len()).copied();
-    if !input.is_text && input.declared.is_some() {
-        return Use::Input(ColumnKind::Number, input.notation.clone());
-    }
     if !input.is_text {
-        return kinds::of_numbers(name, &values().collect::<Vec<_>>(), &input.notation, is_kept);
+        let is_used = is_kept || input.declared.is_some();
+        return match cells.why_left_out(index, name).filter(|_| !is_used) {
+            Some(why) => Use::LeftOut(why),
+            None => Use::Input(ColumnKind::Number, input.notation.clone()),
+        };
     }
-    let (texts, missing) = kinds::counted(values(), &parsed.categories[index].texts);
+    let (texts, missing) = cells.counted(index);
     let missing_is_value = layout.missing == Missing::Value;
     let cells = TextColumnCells { name, texts, missing, missing_is_value, is_kept };
     match &input.declared {

@@ -285,7 +285,7 @@ mod tests {
             match array.into_numbers().unwrap() {
                 Inputs::Bytes(values) => assert_eq!((values, descr), (vec![1, 0], "|u1")),
                 Inputs::Floats(values) => assert_eq!(values, [1., 0.], "{descr}"),
-                Inputs::Images(_) => panic!("{descr}"),
+                Inputs::Images(_) | Inputs::Stored(_) => panic!("{descr}"),
             }
         }
     }

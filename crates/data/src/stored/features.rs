@@ -1,0 +1,105 @@
+//! The features of stored values.
+
+use std::sync::Arc;
+
+use super::block::Block;
+
+/// Computes the features of a text that is too long or has too many features to look up.
+pub(crate) type FeaturesOfText = Arc<dyn Fn(Option<usize>, &mut [f32]) + Send + Sync>;
+
+/// A stored column that is an input, and its features.
+#[derive(Clone)]
+pub(crate) struct InputFeatures {
+    /// The index among the stored columns.
+    pub column: usize,
+    /// The index of its first feature.
+    pub first: usize,
+    /// The number of its features.
+    pub width: usize,
+    pub source: Source,
+}
+
+/// Where the features come from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// The value is the feature.
+    Number,
+    /// The value is the number of a text, whose features are looked up.
+    Lookup {
+        /// The features of each text, concatenated.
+        table: Arc<[f32]>,
+        /// The features of a missing value.
+        missing: Arc<[f32]>,
+    },
+    /// The value is the number of a text, whose features are computed.
+    Computed(FeaturesOfText),
+}
+
+impl std::fmt::Debug for InputFeatures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let source = match &self.source {
+            Source::Number => "number",
+            Source::Lookup { .. } => "lookup",
+            Source::Computed(_) => "computed",
+        };
+        write!(f, "{source} {}..{}", self.first, self.first + self.width)
+    }
+}
+
+impl InputFeatures {
+    /// Writes the features of rows of blocks to their places in `out`, which has `stride` values a row.
+    pub(super) fn write(
+        &self,
+        blocks: &[Arc<Block>],
+        rows: impl Iterator<Item = (usize, usize)>,
+        stride: usize,
+        out: &mut [f32],
+    ) {
+        let columns: Vec<_> = blocks.iter().map(|block| block.column(self.column)).collect();
+        let values = rows.map(|(block, row)| columns[block].value(row));
+        let places = out.chunks_exact_mut(stride).map(|row| &mut row[self.first..self.first + self.width]);
+        match &self.source {
+            Source::Number => places.zip(values).for_each(|(place, value)| place[0] = value),
+            Source::Lookup { table, missing } if self.width == 1 => {
+                let of = |value: f32| if value.is_nan() { missing[0] } else { table[value as usize] };
+                places.zip(values).for_each(|(place, value)| place[0] = of(value));
+            }
+            Source::Lookup { table, missing } => places.zip(values).for_each(|(place, value)| {
+                place.copy_from_slice(match value.is_nan() {
+                    true => missing,
+                    false => &table[value as usize * self.width..][..self.width],
+                });
+            }),
+            Source::Computed(of) => places.zip(values).for_each(|(place, value)| {
+                of((!value.is_nan()).then_some(value as usize), place);
+            }),
+        }
+    }
+
+    /// The features of a missing value.
+    pub(super) fn of_missing(&self) -> Vec<f32> {
+        match &self.source {
+            Source::Number => vec![f32::NAN],
+            Source::Lookup { missing, .. } => missing.to_vec(),
+            Source::Computed(of) => {
+                let mut features = vec![0.; self.width];
+                of(None, &mut features);
+                features
+            }
+        }
+    }
+
+    /// The features with each value replaced by `change`, which has the index of the feature among all, or dropped. They begin at
+    /// `first`.
+    pub(super) fn changed(&self, first: usize, change: &dyn Fn(usize, f32) -> Option<f32>) -> Self {
+        let Source::Lookup { table, missing } = &self.source else {
+            return InputFeatures { first, ..self.clone() };
+        };
+        let changed = |values: &[f32]| -> Arc<[f32]> {
+            let cells = values.iter().enumerate();
+            cells.filter_map(|(at, value)| change(self.first + at % self.width, *value)).collect()
+        };
+        let (table, missing) = (changed(table), changed(missing));
+        InputFeatures { first, width: missing.len(), source: Source::Lookup { table, missing }, ..*self }
+    }
+}

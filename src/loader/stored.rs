@@ -1,0 +1,368 @@
+//! Rows of a table in a file, for tables larger than memory.
+//!
+//! An epoch reads the blocks of the file in random order, some at a time, and shuffles the rows of these. A thread reads ahead.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rand::seq::SliceRandom;
+use tch::{Device, Tensor};
+
+use super::transfer::to_device;
+use super::{Batch, BatchSlice, Batches, EvaluationLoader, Pass, TrainLoader};
+use crate::data::parallel::OrderedMap;
+use crate::data::random::{Purpose, epoch_stream, stream};
+use crate::data::stored::{LabelsOfRows, StoredBlock, StoredRows};
+use crate::data::{Dataset, Inputs, Targets};
+use crate::error::Result;
+use crate::loader::masking::CategoryMasking;
+use crate::model::preprocessing::Preprocessing;
+use crate::model::preprocessing::target_tensor;
+
+/// The blocks whose rows are shuffled together. A thread has them in memory.
+const TOGETHER: usize = 32;
+
+/// Batches that are read ahead.
+const AHEAD: usize = 4;
+
+/// Rows of a batch of evaluation.
+const EVALUATION_BATCH: usize = 1024;
+
+/// Rows in a file, and what their labels mean.
+#[derive(Debug, Clone)]
+pub struct StoredExamples {
+    rows: Arc<StoredRows>,
+    targets: Arc<Targets>,
+    outputs: usize,
+}
+
+impl StoredExamples {
+    /// The rows of a data set; `None` if they are in memory.
+    pub fn of(dataset: &Dataset) -> Option<Self> {
+        let Inputs::Stored(rows) = &dataset.inputs else { return None };
+        // Numbers that are too many for texts are in the file.
+        let targets = match &dataset.targets {
+            Targets::Values(values) if values.len() == dataset.rows() => Targets::Values(Vec::new()),
+            targets => targets.clone(),
+        };
+        Some(StoredExamples {
+            rows: Arc::clone(rows),
+            targets: Arc::new(targets),
+            outputs: dataset.classes.len(),
+        })
+    }
+
+    /// The inputs and targets of rows.
+    fn batch(&self, part: RowsRead) -> Batch {
+        let RowsRead { features, labels } = part;
+        let labels = match labels {
+            LabelsOfRows::Indexes(labels) => target_tensor(&self.targets, &labels, self.outputs),
+            LabelsOfRows::Values(values) => Tensor::from_slice(&values).view([-1, 1]),
+        };
+        Batch::new(Tensor::from_slice(&features).view([-1, self.rows.width() as i64]), labels)
+    }
+
+    fn read(&self, blocks: &[StoredBlock], rows: &[(u32, u32)]) -> RowsRead {
+        RowsRead { features: self.rows.features(blocks, rows), labels: self.rows.labels(blocks, rows) }
+    }
+}
+
+/// Raw features and labels.
+struct RowsRead {
+    features: Vec<f32>,
+    labels: LabelsOfRows,
+}
+
+/// Training rows in a file.
+#[derive(Debug)]
+pub struct StoredLoader {
+    examples: StoredExamples,
+    rows: Arc<TrainingRows>,
+    preprocessing: Preprocessing,
+    masking: Option<CategoryMasking>,
+    device: Device,
+}
+
+impl StoredLoader {
+    /// Feeds the rows at `train`, in ascending order.
+    pub fn new(
+        examples: &StoredExamples,
+        train: &[i64],
+        preprocessing: &Preprocessing,
+        masking: Option<CategoryMasking>,
+        device: Device,
+    ) -> Self {
+        let rows = Arc::new(TrainingRows::new(&examples.rows, train));
+        StoredLoader {
+            examples: examples.clone(),
+            rows,
+            preprocessing: preprocessing.clone(),
+            masking,
+            device,
+        }
+    }
+}
+
+/// Which rows are training rows: a bit for each row.
+#[derive(Debug)]
+struct TrainingRows {
+    bits: Vec<u64>,
+    /// The blocks with training rows, and the number of these.
+    blocks: Vec<(usize, usize)>,
+    count: usize,
+}
+
+impl TrainingRows {
+    fn new(stored: &StoredRows, train: &[i64]) -> Self {
+        let mut bits = vec![0u64; stored.rows().div_ceil(64)];
+        train.iter().for_each(|row| bits[*row as usize / 64] |= 1 << (row % 64));
+        let mut rest = train;
+        let counted = (0..stored.blocks()).map(|block| {
+            let own = rest.partition_point(|row| (*row as usize) < stored.range(block).end);
+            rest = &rest[own..];
+            (block, own)
+        });
+        let blocks = counted.filter(|(_, own)| *own > 0).collect();
+        TrainingRows { bits, blocks, count: train.len() }
+    }
+
+    /// The training rows of a range, relative to its start.
+    fn of(&self, range: Range<usize>) -> impl Iterator<Item = u32> {
+        let start = range.start;
+        range.filter(|row| self.bits[row / 64] >> (row % 64) & 1 == 1).map(move |row| (row - start) as u32)
+    }
+}
+
+/// The order of an epoch.
+struct EpochOrder {
+    stored: Arc<StoredRows>,
+    rows: Arc<TrainingRows>,
+    /// The groups of blocks whose rows are shuffled together, …
+    groups: Vec<Vec<usize>>,
+    /// … and where the rows of each begin in the epoch.
+    starts: Vec<usize>,
+    seed: u64,
+    epoch: u32,
+}
+
+impl EpochOrder {
+    fn new(stored: &Arc<StoredRows>, rows: &Arc<TrainingRows>, seed: u64, epoch: u32) -> Self {
+        let mut blocks = rows.blocks.clone();
+        blocks.shuffle(&mut stream(seed, Purpose::Shuffle, epoch_stream(epoch, 0)));
+        let mut starts = vec![0];
+        let groups = blocks.chunks(TOGETHER).map(|group| {
+            starts.push(starts[starts.len() - 1] + group.iter().map(|(_, count)| count).sum::<usize>());
+            group.iter().map(|(block, _)| *block).collect()
+        });
+        let groups = groups.collect();
+        EpochOrder { stored: Arc::clone(stored), rows: Arc::clone(rows), groups, starts, seed, epoch }
+    }
+
+    /// The group of a position in the epoch.
+    fn group_of(&self, position: usize) -> usize {
+        self.starts.partition_point(|start| *start <= position) - 1
+    }
+
+    /// The rows of a group in their order, by block of the group and row of the block.
+    fn rows_of(&self, group: usize) -> Vec<(u32, u32)> {
+        let mut rows = Vec::with_capacity(self.starts[group + 1] - self.starts[group]);
+        for (place, block) in (0..).zip(&self.groups[group]) {
+            rows.extend(self.rows.of(self.stored.range(*block)).map(|row| (place, row)));
+        }
+        rows.shuffle(&mut stream(self.seed, Purpose::Shuffle, epoch_stream(self.epoch, 1 + group)));
+        rows
+    }
+}
+
+/// Reads the rows of an epoch. It keeps the group that it has read last.
+struct EpochReader {
+    examples: StoredExamples,
+    order: EpochOrder,
+    group: Option<Group>,
+}
+
+/// Blocks in memory, and the order of their rows.
+struct Group {
+    index: usize,
+    blocks: Vec<StoredBlock>,
+    rows: Vec<(u32, u32)>,
+}
+
+impl EpochReader {
+    /// The rows at these positions.
+    fn read(&mut self, positions: Range<usize>) -> Result<RowsRead> {
+        let mut all: Option<RowsRead> = None;
+        let mut start = positions.start;
+        while start < positions.end {
+            let group = self.order.group_of(start);
+            let first = self.order.starts[group];
+            let end = positions.end.min(self.order.starts[group + 1]);
+            let Group { blocks, rows, .. } = match self.group.take_if(|known| known.index == group) {
+                Some(known) => self.group.insert(known),
+                None => {
+                    // Frees the blocks of the group before.
+                    self.group = None;
+                    let blocks = self.order.groups[group].iter().map(|block| self.examples.rows.read(*block));
+                    let blocks = blocks.collect::<cresset_data::error::Result<Vec<_>>>()?;
+                    self.group.insert(Group { index: group, blocks, rows: self.order.rows_of(group) })
+                }
+            };
+            let part = self.examples.read(blocks, &rows[start - first..end - first]);
+            match &mut all {
+                None => all = Some(part),
+                Some(all) => all.append(part),
+            }
+            start = end;
+        }
+        Ok(all.unwrap_or(RowsRead { features: Vec::new(), labels: LabelsOfRows::Indexes(Vec::new()) }))
+    }
+}
+
+impl RowsRead {
+    fn append(&mut self, more: RowsRead) {
+        self.features.extend(more.features);
+        match (&mut self.labels, more.labels) {
+            (LabelsOfRows::Indexes(own), LabelsOfRows::Indexes(more)) => own.extend(more),
+            (LabelsOfRows::Values(own), LabelsOfRows::Values(more)) => own.extend(more),
+            _ => unreachable!("all labels of a table are of the same kind"),
+        }
+    }
+}
+
+impl TrainLoader for StoredLoader {
+    fn rows(&self) -> usize {
+        self.rows.count
+    }
+
+    fn indexes(&self, pass: Pass) -> Vec<usize> {
+        let Some(slice) = pass.slices(self.rows.count).next() else { return Vec::new() };
+        let order = EpochOrder::new(&self.examples.rows, &self.rows, pass.seed, pass.epoch);
+        let mut known: Option<(usize, Vec<(u32, u32)>)> = None;
+        let mut indexes = Vec::with_capacity(slice.length);
+        for position in slice.start..slice.start + slice.length {
+            let group = order.group_of(position);
+            if known.as_ref().is_none_or(|(known, _)| *known != group) {
+                known = Some((group, order.rows_of(group)));
+            }
+            let (_, rows) = known.as_ref().expect("it was set");
+            let (block, row) = rows[position - order.starts[group]];
+            let row = order.stored.range(order.groups[group][block as usize]).start + row as usize;
+            indexes.push(self.rows.of(0..row).count());
+        }
+        indexes
+    }
+
+    fn epoch(&self, pass: Pass) -> Batches<'_> {
+        let slices: Vec<BatchSlice> = pass.slices(self.rows.count).collect();
+        let positions: Vec<_> = slices.iter().map(|slice| slice.start..slice.start + slice.length).collect();
+        let worker = || {
+            let order = EpochOrder::new(&self.examples.rows, &self.rows, pass.seed, pass.epoch);
+            let mut reader = EpochReader { examples: self.examples.clone(), order, group: None };
+            move |positions| reader.read(positions)
+        };
+        // One thread, because a group is read once.
+        let read = OrderedMap::new(1, positions.into_iter(), AHEAD, worker);
+        let starts: Vec<usize> = slices.iter().map(|slice| slice.start).collect();
+        let batches = read.zip(slices).map(|(part, slice)| Ok(self.examples.batch(part?).with_slice(slice)));
+        Box::new(to_device(batches, self.device).zip(starts).map(move |(batch, start)| {
+            let batch = batch?;
+            let inputs = self.preprocessing.apply(&batch.inputs);
+            let inputs = match &self.masking {
+                Some(masking) => masking.apply(&inputs, pass.seed, pass.epoch, start),
+                None => inputs,
+            };
+            Ok(Batch { inputs, ..batch })
+        }))
+    }
+}
+
+/// Rows in a file, for evaluation.
+#[derive(Debug)]
+pub struct StoredEvaluationLoader {
+    examples: StoredExamples,
+    rows: Arc<[i64]>,
+    preprocessing: Option<Preprocessing>,
+    device: Device,
+}
+
+impl StoredEvaluationLoader {
+    /// Feeds the rows at `rows`, raw without preprocessing.
+    pub fn new(
+        examples: &StoredExamples,
+        rows: &[i64],
+        preprocessing: Option<&Preprocessing>,
+        device: Device,
+    ) -> Self {
+        StoredEvaluationLoader {
+            examples: examples.clone(),
+            rows: rows.into(),
+            preprocessing: preprocessing.cloned(),
+            device,
+        }
+    }
+}
+
+/// Reads rows in their order. It keeps the block that it has read last.
+struct RowsReader {
+    examples: StoredExamples,
+    rows: Arc<[i64]>,
+    block: Option<(usize, StoredBlock)>,
+}
+
+impl RowsReader {
+    fn read(&mut self, places: Range<usize>) -> Result<RowsRead> {
+        let stored = &self.examples.rows;
+        let mut blocks: Vec<StoredBlock> = Vec::new();
+        let mut rows = Vec::with_capacity(places.len());
+        let mut last = None;
+        for row in &self.rows[places] {
+            let row = *row as usize;
+            let block = match last {
+                Some(block) if stored.range(block).contains(&row) => block,
+                _ => {
+                    let block = stored.block_of(row);
+                    let read = match self.block.take_if(|(known, _)| *known == block) {
+                        Some((_, read)) => read,
+                        None => stored.read(block)?,
+                    };
+                    self.block = Some((block, read.clone()));
+                    blocks.push(read);
+                    block
+                }
+            };
+            last = Some(block);
+            rows.push((blocks.len() as u32 - 1, (row - stored.range(block).start) as u32));
+        }
+        Ok(self.examples.read(&blocks, &rows))
+    }
+}
+
+impl EvaluationLoader for StoredEvaluationLoader {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn in_order(&self) -> Batches<'_> {
+        let count = self.rows.len();
+        let places =
+            (0..count).step_by(EVALUATION_BATCH).map(move |start| start..count.min(start + EVALUATION_BATCH));
+        let worker = || {
+            let mut reader =
+                RowsReader { examples: self.examples.clone(), rows: Arc::clone(&self.rows), block: None };
+            move |places| reader.read(places)
+        };
+        let read = OrderedMap::new(1, places, AHEAD, worker);
+        let batches = read.map(|part| Ok(self.examples.batch(part?)));
+        Box::new(to_device(batches, self.device).map(|batch| {
+            let batch = batch?;
+            Ok(match &self.preprocessing {
+                Some(preprocessing) => Batch { inputs: preprocessing.apply(&batch.inputs), ..batch },
+                None => batch,
+            })
+        }))
+    }
+}
