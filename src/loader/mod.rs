@@ -1,6 +1,7 @@
 //! Batches for training and evaluation, from memory or streamed from disk.
 
 pub mod augment;
+pub(crate) mod choices;
 mod collate;
 mod gallery;
 pub mod masking;
@@ -15,6 +16,7 @@ mod transfer;
 
 use tch::{Device, Tensor};
 
+pub use choices::RankingSet;
 pub use gallery::{EncodedExamples, decode_all};
 pub use memory::{Augmenter, MemoryExamples, MemoryLoader};
 pub use sampling::{ClassWeights, Sampling};
@@ -241,6 +243,11 @@ pub trait EvaluationLoader {
 
     /// All examples in order, without augmentation.
     fn in_order(&self) -> Batches<'_>;
+
+    /// The choices of users, if the examples are choices, which are evaluated by ranking all items.
+    fn ranking(&self) -> Option<&RankingSet> {
+        None
+    }
 
     /// Whether the batches have the folds of a bag ([`Batch::folds`]).
     fn is_in_folds(&self) -> bool {
