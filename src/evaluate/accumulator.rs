@@ -39,6 +39,7 @@ impl MetricAccumulator {
             Outputs::Classification => AccumulatedSums::of_classes(classes, device),
             Outputs::Multilabel { .. } => AccumulatedSums::Labels(0., LabelCounts::empty(classes)),
             Outputs::Regression { .. } => AccumulatedSums::Values(0., ErrorSums::default()),
+            Outputs::Ranking => unreachable!("a ranking is evaluated by its RankingSet"),
         };
         MetricAccumulator { classes, outputs: outputs.clone(), sums }
     }

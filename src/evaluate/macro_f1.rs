@@ -6,6 +6,6 @@ use super::{ConfusionMatrix, Metric, Sums};
 pub const METRIC: Metric = Metric::share("macro F1", |evaluation| match &evaluation.sums {
     Sums::Classes(confusion) => Some(confusion.mean(ConfusionMatrix::f1)),
     Sums::Labels(counts) => Some(counts.macro_f1()),
-    Sums::Values(_) => None,
+    Sums::Values(_) | Sums::Ranking(_) => None,
 })
 .headline();

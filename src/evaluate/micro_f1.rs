@@ -6,6 +6,6 @@ use super::{Metric, Sums, Uncertainty};
 pub const METRIC: Metric = Metric::share("micro F1", |evaluation| match &evaluation.sums {
     Sums::Classes(confusion) => Some(confusion.micro_f1()),
     Sums::Labels(counts) => Some(counts.micro_f1()),
-    Sums::Values(_) => None,
+    Sums::Values(_) | Sums::Ranking(_) => None,
 })
 .with(Uncertainty::ShareOfClasses);

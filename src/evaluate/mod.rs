@@ -11,9 +11,12 @@ mod confusion;
 mod cross_entropy;
 pub mod drift;
 mod exact_match;
+mod grouped_auc;
 pub mod groups;
 mod hamming_loss;
+mod hit_rate;
 pub mod interval;
+mod item_coverage;
 pub mod label_errors;
 mod log_loss;
 mod macro_f1;
@@ -21,10 +24,13 @@ pub mod mcnemar;
 mod mean_average_precision;
 mod micro_f1;
 pub mod multilabel;
+mod ndcg;
 pub mod numbers;
 pub mod ood;
 pub(crate) mod picture;
 mod r_squared;
+pub mod ranking;
+mod recall_at_k;
 pub mod regression;
 mod report;
 mod roc_auc;
@@ -37,6 +43,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 
 use accumulator::MetricAccumulator;
 use multilabel::LabelCounts;
+use ranking::RankingSums;
 use regression::ErrorSums;
 
 use crate::distributed::World;
@@ -147,6 +154,11 @@ pub const METRICS: &[Metric] = &[
     micro_f1::METRIC,
     mean_average_precision::METRIC,
     hamming_loss::METRIC,
+    ndcg::METRIC,
+    recall_at_k::METRIC,
+    hit_rate::METRIC,
+    item_coverage::METRIC,
+    grouped_auc::METRIC,
     roc_auc::METRIC,
     log_loss::METRIC,
     brier::METRIC,
@@ -173,7 +185,7 @@ pub const METRICS: &[Metric] = &[
 #[derive(Debug)]
 pub struct Evaluation {
     /// Mean loss: cross-entropy in nats, of labels the mean of their binary cross-entropies, or the mean squared error of numbers in
-    /// units of the variance of the training values.
+    /// units of the variance of the training values. Of recommendations, that of the softmax over the items.
     pub loss: f64,
     /// Right and wrong predictions.
     pub sums: Sums,
@@ -190,6 +202,8 @@ pub enum Sums {
     Labels(LabelCounts),
     /// Of numbers.
     Values(ErrorSums),
+    /// Of recommendations.
+    Ranking(RankingSums),
 }
 
 impl Evaluation {
@@ -207,6 +221,7 @@ impl Evaluation {
                 Sums::Labels(LabelCounts::of(&outputs.decisions(&outputs.probabilities(logits)), labels))
             }
             Outputs::Regression { .. } => Sums::Values(ErrorSums::of(logits, labels)),
+            Outputs::Ranking => unreachable!("a ranking is evaluated by its RankingSet"),
         };
         Evaluation { loss: mean_loss(logits, labels, outputs).double_value(&[]), sums, scores: Some(scores) }
     }
@@ -235,6 +250,14 @@ impl Evaluation {
         }
     }
 
+    /// The sums over users of recommendations; none for other tasks.
+    pub fn ranking(&self) -> Option<&RankingSums> {
+        match &self.sums {
+            Sums::Ranking(sums) => Some(sums),
+            _ => None,
+        }
+    }
+
     /// The logits and classes of all examples of a classifier, if they were kept.
     pub fn class_scores(&self) -> Option<&Scores> {
         self.scores.as_ref().filter(|_| self.confusion().is_some())
@@ -251,25 +274,27 @@ impl Evaluation {
             Sums::Classes(confusion) => confusion.total(),
             Sums::Labels(counts) => counts.examples(),
             Sums::Values(errors) => errors.examples(),
+            Sums::Ranking(sums) => sums.choices(),
         }
     }
 
     /// The share of examples that are predicted correctly, from 0 to 1: all labels of an example, if it has several. 0 without
-    /// examples and for numbers.
+    /// examples, for numbers and for recommendations.
     pub fn accuracy(&self) -> f64 {
         match &self.sums {
             Sums::Classes(confusion) => confusion.accuracy(),
             Sums::Labels(counts) => counts.exact_match(),
-            Sums::Values(_) => 0.,
+            Sums::Values(_) | Sums::Ranking(_) => 0.,
         }
     }
 
-    /// The score that tables show ([`Outputs::score_name`]): accuracy, micro-averaged F1 score, or R².
+    /// The score that tables show ([`Outputs::score_name`]): accuracy, micro-averaged F1 score, R², or NDCG@10.
     pub fn score(&self) -> f64 {
         match &self.sums {
             Sums::Classes(confusion) => confusion.accuracy(),
             Sums::Labels(counts) => counts.micro_f1(),
             Sums::Values(errors) => errors.r2().unwrap_or(f64::NAN),
+            Sums::Ranking(sums) => sums.ndcg(),
         }
     }
 
@@ -319,6 +344,7 @@ impl Sums {
                 }
                 Sums::Values(all)
             }
+            Sums::Ranking(_) => unreachable!("a ranking is trained by one process"),
         })
     }
 }
@@ -435,6 +461,7 @@ fn mean_loss(logits: &Tensor, targets: &Tensor, outputs: &Outputs) -> Tensor {
             let losses = logits.binary_cross_entropy_with_logits(targets, none, none, Reduction::None);
             losses.mean(Kind::Double)
         }
+        Outputs::Ranking => unreachable!("a ranking is evaluated by its RankingSet"),
         Outputs::Regression { .. } => {
             (outputs.standardized(logits) - outputs.standardized(targets)).square().mean(Kind::Double)
         }

@@ -94,7 +94,7 @@ impl ClassificationReport {
         let (classes, confusion) = match &evaluation.sums {
             Sums::Classes(confusion) => (of_classes(classes, confusion), confusion.rows()),
             Sums::Labels(counts) => (of_labels(classes, counts, evaluation), Vec::new()),
-            Sums::Values(_) => (Vec::new(), Vec::new()),
+            Sums::Values(_) | Sums::Ranking(_) => (Vec::new(), Vec::new()),
         };
         ClassificationReport {
             rows: evaluation.rows(),
@@ -124,7 +124,7 @@ impl ClassificationReport {
     /// ```
     pub fn with_outputs(mut self, outputs: &Outputs, evaluation: &Evaluation) -> Self {
         match outputs {
-            Outputs::Classification => {}
+            Outputs::Classification | Outputs::Ranking => {}
             Outputs::Multilabel { thresholds } => {
                 let labels = self.classes.iter_mut().zip(thresholds);
                 labels.for_each(|(label, threshold)| label.threshold = Some(*threshold));

@@ -7,6 +7,7 @@ mod parts;
 pub(crate) mod proto;
 mod pt2;
 mod pth;
+pub(crate) mod ranking;
 mod recording;
 mod safetensors;
 mod table;

@@ -9,7 +9,7 @@ use tch::{Device, Tensor};
 
 use super::{
     Dtype, ExportFormat, ExportedModel, METADATA, Metadata, Sizing, VERIFICATION, Variants, Verification,
-    table, texts,
+    ranking, table, texts,
 };
 use crate::data::ValueRange;
 use crate::data::atomic;
@@ -43,7 +43,7 @@ const FLOAT32: i64 = 6;
 /// The expression for the results of `outputs` of the network: logits, or numbers.
 fn results(outputs: &Outputs) -> String {
     match outputs {
-        Outputs::Classification | Outputs::Multilabel { .. } => "outputs".to_string(),
+        Outputs::Classification | Outputs::Multilabel { .. } | Outputs::Ranking => "outputs".to_string(),
         Outputs::Regression { offset, scale, .. } => {
             format!("torch.add(torch.mul(outputs, {scale:?}), {offset:?})")
         }
@@ -67,6 +67,8 @@ fn members(outputs: &Outputs) -> String {
 fn methods(outputs: &Outputs, is_text: bool) -> String {
     let results = results(outputs);
     let predict = match outputs {
+        // It has methods of its own.
+        Outputs::Ranking => String::new(),
         Outputs::Classification => "    probabilities = torch.softmax(self.forward(x), -1)\n    \
              return (torch.argmax(probabilities, -1), probabilities)"
             .to_string(),
@@ -84,6 +86,10 @@ fn methods(outputs: &Outputs, is_text: bool) -> String {
             )
         }
     };
+    let predict = match predict.is_empty() {
+        true => String::new(),
+        false => format!("def predict(self, x: Tensor) -> Tuple[Tensor, Tensor]:\n{predict}\n\n"),
+    };
     // Token ids are no values that could be rounded.
     let cast = if is_text { "" } else { ".to(self.network_dtype)" };
     format!(
@@ -92,7 +98,7 @@ fn methods(outputs: &Outputs, is_text: bool) -> String {
          def forward(self, x: Tensor) -> Tensor:\n    \
          outputs = self.logits(self.prepared(x)).to(6)\n    \
          return {results}\n\n\
-         def predict(self, x: Tensor) -> Tuple[Tensor, Tensor]:\n{predict}\n\n\
+         {predict}\
          def class_names(self) -> List[str]:\n    \
          return self.classes\n"
     )
@@ -163,6 +169,7 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
             class.child("preprocess", preprocessing.script(metadata.input.decoding)).int(DTYPE, FLOAT32);
         let class = class.strings("classes", &metadata.classes);
         match &metadata.input.table {
+            Some(layout) if metadata.outputs == Outputs::Ranking => ranking::with_names(class, layout),
             Some(layout) if layout.is_text() => texts::with_tokenizers(class, layout),
             // Images in a table are numbers, which need no encoder.
             Some(layout) if metadata.input.shape.image().is_none() => {
@@ -195,7 +202,12 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 ///   float32 (N, features), and `predict_table(rows)` is `predict` of them. `encode_columns(numbers, texts)` and
 ///   `predict_columns(numbers, texts)` take the columns of `numeric_column_names()` as a tensor (N, columns), NaN where missing,
 ///   and those of `text_column_names()` as texts. Only for models of tables. A cell that cannot be read is an exception, which
-///   names row and column, both from 1. The marks of [`MISSING_MARKS`](crate::data::cell::MISSING_MARKS) are missing values.
+///   names row and column, both from 1. The marks of [`MISSING_MARKS`](crate::data::cell::MISSING_MARKS) are missing values;
+/// - `score(users, items)` returns the scores of items for users, both `List[str]` of the same length, float32 (N); `user_vector(users)` and
+///   `item_vector(items)` return the vectors whose product the score is, float32 (N, width); `item_scores(users)` returns the scores of all
+///   items, float32 (N, items), for the indexes of users, int64 (N), in the order of `item_names()`; and `recommend(user, k, exclude)` the `k`
+///   best items (`List[str]`) that are not in `exclude` and their scores. Only for models of choices, whose `forward` takes the indexes of
+///   user and item, (N, 2). The index -1 is an unknown user or item.
 ///
 /// The extra files are `metadata.json` and `verification.json`, the latter with raw `samples`, (N, …), and their logits.
 ///
@@ -232,6 +244,9 @@ pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, pa
     }
     if let (Sizing::CenterCrop, Some(range)) = (metadata.input.sizing, metadata.input.value_range) {
         module.define(&pixels(range))?;
+    }
+    if metadata.outputs == Outputs::Ranking {
+        module.define(ranking::METHODS)?;
     }
     if metadata.input.table.is_some() && module.child(table::ENCODER)?.is_some() {
         module.define(table::METHODS)?;

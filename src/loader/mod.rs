@@ -2,6 +2,7 @@
 
 pub mod augment;
 mod buckets;
+pub(crate) mod choices;
 mod collate;
 mod gallery;
 pub mod masking;
@@ -18,6 +19,7 @@ mod transfer;
 use tch::{Device, Tensor};
 
 pub use buckets::LengthBuckets;
+pub use choices::RankingSet;
 pub use gallery::{EncodedExamples, decode_all};
 pub use memory::{Augmenter, MemoryExamples, MemoryLoader};
 pub use sampling::{ClassWeights, Sampling};
@@ -277,6 +279,11 @@ pub trait EvaluationLoader {
 
     /// All examples in order, without augmentation.
     fn in_order(&self) -> Batches<'_>;
+
+    /// The choices of users, if the examples are choices, which are evaluated by ranking all items.
+    fn ranking(&self) -> Option<&RankingSet> {
+        None
+    }
 
     /// Whether the batches have the folds of a bag ([`Batch::folds`]).
     fn is_in_folds(&self) -> bool {

@@ -67,6 +67,12 @@ impl Task {
         Task { input, classes, kind: TaskKind::Classification, groups: Vec::new() }
     }
 
+    /// Ranking of `items` items for `users` users.
+    pub fn of_choices(users: usize, items: usize) -> Self {
+        let groups = [users, items].map(|categories| FeatureGroup::Code { categories }).to_vec();
+        Task { groups, kind: TaskKind::Ranking, ..Task::new(InputShape(vec![2]), 1) }
+    }
+
     /// Classification of texts of up to `length` hashed words.
     pub fn of_texts(length: usize, classes: i64) -> Self {
         let vocabulary = Tokenization::default().vocabulary();

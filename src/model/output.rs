@@ -36,6 +36,8 @@ pub enum Outputs {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         interval: Option<ValueInterval>,
     },
+    /// The score of a user and an item: the higher, the sooner the item is recommended to the user.
+    Ranking,
 }
 
 /// An interval around a predicted number, from split conformal prediction (Lei et al., "Distribution-Free Predictive Inference for
@@ -56,6 +58,7 @@ impl Outputs {
     pub fn of(dataset: &Dataset, train: &[i64]) -> Self {
         match &dataset.targets {
             Targets::Classes => Outputs::Classification,
+            Targets::Interactions => Outputs::Ranking,
             Targets::Sets(_) => Outputs::Multilabel { thresholds: vec![UNTUNED; dataset.classes.len()] },
             Targets::Values(values) => {
                 let of = |row: &i64| f64::from(values[dataset.labels[*row as usize] as usize]);
@@ -75,6 +78,7 @@ impl Outputs {
             Outputs::Classification => TaskKind::Classification,
             Outputs::Multilabel { .. } => TaskKind::Multilabel,
             Outputs::Regression { .. } => TaskKind::Regression,
+            Outputs::Ranking => TaskKind::Ranking,
         }
     }
 
@@ -105,7 +109,7 @@ impl Outputs {
         match self {
             Outputs::Classification => logits.softmax(-1, Kind::Double),
             Outputs::Multilabel { .. } => logits.sigmoid(),
-            Outputs::Regression { .. } => logits,
+            Outputs::Regression { .. } | Outputs::Ranking => logits,
         }
     }
 
@@ -152,6 +156,7 @@ impl Outputs {
         match self {
             Outputs::Classification | Outputs::Multilabel { .. } => "logit",
             Outputs::Regression { .. } => "value",
+            Outputs::Ranking => "score",
         }
     }
 
@@ -160,7 +165,7 @@ impl Outputs {
         match self {
             Outputs::Classification => "class",
             Outputs::Multilabel { .. } => "label",
-            Outputs::Regression { .. } => "target",
+            Outputs::Regression { .. } | Outputs::Ranking => "target",
         }
     }
 
@@ -170,6 +175,7 @@ impl Outputs {
             Outputs::Classification => ["logits", "classes, probabilities"],
             Outputs::Multilabel { .. } => ["logits", "labels, probabilities"],
             Outputs::Regression { .. } => ["values", "values, intervals"],
+            Outputs::Ranking => ["scores", "scores, scores"],
         }
     }
 }

@@ -65,7 +65,9 @@ options! {
             .essential(),
 
         /// Split of a table: `time:COLUMN` orders the rows by a column of numbers or dates. The newest rows are the test set, the rows before
-        /// them the validation set, each with the share of --validation [default: drawn at random, or the split of the data]
+        /// them the validation set, each with the share of --validation. With --user, `leave-one-out` puts the last choice of each user
+        /// into the test set and the one before it into the validation set, by the order of the rows or, as `leave-one-out:COLUMN`, of
+        /// a column [default: drawn at random, or the split of the data]
         pub split: Option<SplitMethod> = option("METHOD").heading(DATA),
 
         /// List of the training examples, one name per line as in a run's split.csv [default: the examples on no other list]
@@ -361,10 +363,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Options that, besides the seed, determine the split of the data. Runs that differ in them cannot be compared.
-pub(crate) const SPLIT_OPTIONS: [&str; 16] = [
+pub(crate) const SPLIT_OPTIONS: [&str; 18] = [
     "data",
     "format",
     "label",
+    "user",
+    "item",
     "ignore",
     "missing",
     "group",

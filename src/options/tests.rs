@@ -16,6 +16,8 @@ fn every_option_is_among_the_entries() {
     let mut config = Config::default();
     config.reading.labels = Some("a,b".into());
     config.reading.task = Some(crate::data::TaskKind::Multilabel);
+    config.reading.user = Some(ColumnChoice::Number(1));
+    config.reading.item = Some(ColumnChoice::Number(2));
     config.reading.ignore = Some("id".into());
     config.reading.text = Some("body".into());
     config.reading.tokenizer = Some("tokenizer.json".into());

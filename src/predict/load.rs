@@ -12,6 +12,7 @@ use crate::data::unknown::UnknownPolicy;
 use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::ood::OodScore;
 use crate::export::{METADATA, Metadata, VERIFICATION, Verification, VerificationResult, without_metadata};
+use crate::model::Outputs;
 use crate::model::executor::{self, InferenceFile};
 use crate::model::loading::open_file;
 use crate::model::members;
@@ -82,6 +83,11 @@ impl Classifier {
         let file = executor::open(path)?;
         // Check the metadata first: the code of a file from another program is not executed.
         let mut metadata = read_metadata(path, &*file)?;
+        if metadata.outputs == Outputs::Ranking {
+            let problem =
+                "this model recommends items to users; use it with `cresset recommend` and `cresset eval`";
+            return Err(Error::artifact(path, problem));
+        }
         let (format, recorded) = (file.format(), file.extra(VERIFICATION)?);
         // libtorch supports quantized models on the CPU only.
         let device = if metadata.is_int8() { Device::Cpu } else { device };

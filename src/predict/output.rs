@@ -222,6 +222,7 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
                 let labels = self.outputs.named_labels(probabilities, self.classes).unwrap_or_default();
                 vec![self.cell(&labels.join(SET_SEPARATOR))]
             }
+            Outputs::Ranking => vec![probabilities[0].to_string()],
             Outputs::Regression { .. } => {
                 let interval = self.outputs.interval(probabilities[0]);
                 let values = [probabilities[0]].into_iter().chain(interval.into_iter().flatten());
@@ -231,7 +232,7 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
     }
 
     fn is_number(&self) -> bool {
-        matches!(self.outputs, Outputs::Regression { .. })
+        matches!(self.outputs, Outputs::Regression { .. } | Outputs::Ranking)
     }
 
     /// Whether the probabilities of all classes or labels are written.
@@ -255,6 +256,7 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
                 }
             }
             Outputs::Multilabel { .. } => header.push("labels".to_string()),
+            Outputs::Ranking => header.push("score".to_string()),
             Outputs::Regression { interval, .. } => {
                 let bounds = interval.iter().flat_map(|_| ["low", "high"]);
                 header.extend(["value"].into_iter().chain(bounds).map(String::from));
@@ -315,7 +317,7 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
                 Outputs::Multilabel { .. } => {
                     self.outputs.named_labels(probabilities, self.classes).unwrap_or_default()
                 }
-                Outputs::Regression { .. } => vec![probabilities[0].to_string()],
+                Outputs::Regression { .. } | Outputs::Ranking => vec![probabilities[0].to_string()],
             };
             let names: Vec<_> = names.iter().map(|name| terminal::line(name)).collect();
             text.extend_from_slice(names.join("\t").as_bytes());

@@ -88,7 +88,7 @@ impl Views {
             }
             Outputs::Classification => mean_of_classes(&all),
             Outputs::Multilabel { .. } => mean_of_labels(&all),
-            Outputs::Regression { .. } => all.mean_dim(0, false, Kind::Float),
+            Outputs::Regression { .. } | Outputs::Ranking => all.mean_dim(0, false, Kind::Float),
         })
     }
 }

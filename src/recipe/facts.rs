@@ -153,6 +153,7 @@ impl Facts {
             TaskKind::Classification => format!("{} classes", self.counts.len()),
             TaskKind::Multilabel => format!("{} labels", self.counts.len()),
             TaskKind::Regression => "regression".to_string(),
+            TaskKind::Ranking => "choices of items by users".to_string(),
         };
         match self.shape.image() {
             Some((channels, height, width)) => {

@@ -31,7 +31,7 @@ pub const NONE: &str = "none";
 /// use cresset::recipe::KINDS;
 ///
 /// let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
-/// assert_eq!(names, ["texts", "table", "small images", "photographs"]);
+/// assert_eq!(names, ["choices", "texts", "table", "small images", "photographs"]);
 /// ```
 pub struct Kind {
     /// The name in the output.

@@ -93,6 +93,7 @@ fn label(dataset: &Dataset, row: usize) -> Decision {
         Targets::Classes => Decision::Indexes(vec![label]),
         Targets::Sets(sets) => Decision::Indexes(sets[label].clone()),
         Targets::Values(values) => Decision::Number(values[label]),
+        Targets::Interactions => unreachable!("the drift of recommendations is not measured"),
     }
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tch::{Device, Tensor};
 
+use super::ranking::RankedExamples;
 use super::teacher::Teaching;
 use crate::data::image::to_channels_first;
 use crate::data::stored::StoredRows;
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Split, TaskKind};
 use crate::distributed::{World, share};
 use crate::error::{Error, Result};
 use crate::feedback::{Corrections, own_rows};
@@ -63,8 +64,11 @@ impl Sources<'_> {
         };
         let (validation, share, test) = self.evaluation_feeds(|rows| {
             let examples = MemoryExamples::raw(TensorDataset::of(dataset, rows, device), &preprocessing);
-            Box::new(examples.in_folds(split.folds_of(rows)))
-        });
+            Ok(match dataset.task() {
+                TaskKind::Ranking => Box::new(RankedExamples::new(examples, dataset, rows, split)?),
+                _ => Box::new(examples.in_folds(split.folds_of(rows))),
+            })
+        })?;
         let augmentation = self.augmentation;
         let augmenter = dataset.range.filter(|_| !augmentation.is_none());
         let augmenter =
@@ -100,8 +104,8 @@ impl Sources<'_> {
             }
         };
         let (validation, share, test) = self.evaluation_feeds(|rows| {
-            Box::new(StoredEvaluationLoader::new(examples, rows, Some(&preprocessing), device))
-        });
+            Ok(Box::new(StoredEvaluationLoader::new(examples, rows, Some(&preprocessing), device)))
+        })?;
         let masking =
             CategoryMasking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories, device);
         let train = StoredLoader::new(examples, &split.train, &preprocessing, masking, device);
@@ -117,8 +121,8 @@ impl Sources<'_> {
             None => self.fitted_preprocessing(&sample)?,
         };
         let (validation, share, test) = self.evaluation_feeds(|rows| {
-            Box::new(StreamEvaluationLoader::new(gallery, rows, Some(&preprocessing), device))
-        });
+            Ok(Box::new(StreamEvaluationLoader::new(gallery, rows, Some(&preprocessing), device)))
+        })?;
         let augmentation = Arc::new(self.augmentation);
         let train =
             StreamLoader::new(gallery, &split.train, config.sampling, &augmentation, &preprocessing, device);
@@ -143,21 +147,24 @@ impl Sources<'_> {
 
     /// The validation set, this rank's shard for validation during training, and the test set. Rank 0 evaluates the final
     /// model, and needs the whole sets. With corrections, validation includes those in the validation set.
-    fn evaluation_feeds(&self, feed: impl Fn(&[i64]) -> Box<dyn EvaluationLoader>) -> EvaluationFeeds {
+    fn evaluation_feeds(
+        &self,
+        feed: impl Fn(&[i64]) -> Result<Box<dyn EvaluationLoader>>,
+    ) -> Result<EvaluationFeeds> {
         let Split { validation, test, .. } = self.split;
         let watched =
             self.corrected.map(|corrected| [validation.clone(), corrected.watched(self.split)].concat());
         if self.world.is_alone() {
-            let watched = watched.map(|rows| feed(&rows));
-            return (feed(validation), watched, (!test.is_empty()).then(|| feed(test)));
+            let watched = watched.map(|rows| feed(&rows)).transpose()?;
+            return Ok((feed(validation)?, watched, (!test.is_empty()).then(|| feed(test)).transpose()?));
         }
         let watched = watched.as_ref().unwrap_or(validation);
         let (start, length) = share(watched.len(), self.world.rank(), self.world.size());
-        let own = feed(&watched[start..start + length]);
+        let own = feed(&watched[start..start + length])?;
         if !self.world.is_rank_zero() {
-            return (own, None, None);
+            return Ok((own, None, None));
         }
-        (feed(validation), Some(own), (!test.is_empty()).then(|| feed(test)))
+        Ok((feed(validation)?, Some(own), (!test.is_empty()).then(|| feed(test)).transpose()?))
     }
 }
 

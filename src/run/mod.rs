@@ -34,6 +34,7 @@ mod memory;
 mod ood;
 mod prepared;
 mod pretrained;
+mod ranking;
 mod recipe;
 mod resolved;
 mod result_check;
@@ -72,6 +73,7 @@ pub(crate) use prepared::training_name;
 pub use prepared::{MakeNetwork, Prepared};
 use pretrained::with_stored_pretrained;
 pub use pretrained::{resolve_pretrained, resolve_pretrained_on};
+pub use ranking::chosen_items;
 pub use recipe::resolve_recipe;
 use recipe::with_stored_recipe;
 pub use resolved::Resolved;
@@ -574,6 +576,9 @@ pub(crate) fn evaluations(
 ) -> Result<Evaluations> {
     let (outputs, classes) = (&prepared.outputs, prepared.dataset.classes.len());
     let measure = |feed: &dyn EvaluationLoader, outputs: &Outputs| {
+        if let Some(set) = feed.ranking() {
+            return set.evaluate(Keep::Scores, prepared.device, |users| prepared.network.item_scores(users));
+        }
         evaluate(feed, outputs, classes, Keep::Scores, |inputs| Ok(outputs.results(&logits(inputs)?)))
     };
     let validation = measure(&*prepared.validation, outputs)?;
@@ -595,7 +600,10 @@ fn write_model(
 ) -> Result<Metadata> {
     let Prepared { dataset, split, preprocessing, .. } = prepared;
     let mut metadata = Metadata::new(config, dataset, split, preprocessing, evaluations);
-    metadata.drift = Some(drift::reference(config, prepared, evaluations)?);
+    // Indexes of users and items have no distribution that could shift.
+    if metadata.outputs != Outputs::Ranking {
+        metadata.drift = Some(drift::reference(config, prepared, evaluations)?);
+    }
     let samples = prepared.samples(config)?;
     let (module, distances) = ood::script(config, prepared, &metadata)?;
     metadata.ood = distances.or(metadata.ood);

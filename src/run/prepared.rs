@@ -10,6 +10,7 @@ use super::batch_norm_check;
 use super::examples::raw_feed;
 use super::feeds::{Feeds, Sources};
 use super::memory;
+use super::ranking;
 use super::resolved::{Resolved, SourceData};
 use super::task;
 use super::teacher::{Taught, Teaching};
@@ -224,7 +225,11 @@ impl Prepared {
         let own = own_rows(&split.train, corrections.as_ref());
         let marked = preprocessing::marked(&dataset, &own, config.reading.missing);
         let task = preprocessing::task(&dataset, marked.len());
+        if dataset.task() == TaskKind::Ranking {
+            ranking::check(world)?;
+        }
         let mut network = make(&task, device)?;
+        ranking::set_frequencies(&network, &dataset, &split, config.mask_categories);
         network.freeze(&config.training.freeze)?;
         if config.lora.is_some() {
             network.train_only_adapters()?;

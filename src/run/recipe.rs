@@ -89,7 +89,10 @@ const OPTIONS_OF: [(&str, &str); 4] = [
 /// Whether an option was given, or options of its value, which would not fit another one. Those of a built-in recipe are known to
 /// the user.
 fn is_fixed(config: &Config, name: &str) -> bool {
-    let own = OPTIONS_OF.iter().find(|(option, _)| *option == name).filter(|_| config.recipe == AUTO);
+    // There is a single model of recommendations, which the options belong to.
+    let is_free =
+        |option: &str| config.recipe == AUTO && (option != "model" || config.reading.user.is_none());
+    let own = OPTIONS_OF.iter().find(|(option, _)| *option == name).filter(|(option, _)| is_free(option));
     config.is_given(name) || own.is_some_and(|(_, options)| config.is_given(options))
 }
 

@@ -18,21 +18,23 @@ pub(super) fn warning(
     validation: &Evaluation,
     classes: &[String],
 ) -> Option<String> {
-    let chance = match validation.sums {
+    let chance = match &validation.sums {
         Sums::Classes(_) => (classes.len() as f64).ln(),
         // Of undecided labels, and of the mean of the training values.
         Sums::Labels(_) => 2f64.ln(),
         Sums::Values(_) => 1.,
+        Sums::Ranking(sums) => (sums.items() as f64).ln(),
     };
     let advice = format!("try a lower --lr (it was {}), or let `cresset lr-find` suggest one", config.lr);
     if validation.loss > EXPLOSION * chance {
         return Some(format!(
             "training diverged: the validation loss of the best epoch is {:.4}, and {} give {chance:.4}; {advice}",
             validation.loss,
-            match validation.sums {
+            match &validation.sums {
                 Sums::Classes(_) => format!("uniform predictions over {} classes", classes.len()),
                 Sums::Labels(_) => "undecided predictions".to_string(),
                 Sums::Values(_) => "predictions of the mean".to_string(),
+                Sums::Ranking(sums) => format!("equal scores of all {} items", sums.items()),
             }
         ));
     }

@@ -18,6 +18,8 @@ fn needs_memory(config: &Config) -> Option<&'static str> {
     let found = [
         (config.bag > 0, "--bag"),
         (config.folds.is_some(), "--folds"),
+        (config.split.is_some(), "--split"),
+        (config.teacher.is_some(), "--teacher"),
         (config.train_list.is_some(), "--train-list"),
         (config.validation_list.is_some(), "--validation-list"),
         (config.test_list.is_some(), "--test-list"),

@@ -11,6 +11,7 @@ use crate::evaluate::{Evaluation, Scores};
 use crate::loader::{ClassWeights, Sampling};
 use crate::model::{Outputs, ValueInterval};
 use crate::options::Config;
+use crate::train::Monitor;
 use crate::train::objective::{check_task, default_for};
 
 /// The coverage of prediction intervals if none is given.
@@ -27,7 +28,15 @@ pub(super) fn resolve(config: &Config, dataset: &Dataset) -> Result<Config> {
         // A resumed run reads the rows in the same order, also where they would fit in memory.
         config.reading.stream = Streaming::Always;
     }
+    if task == TaskKind::Ranking && !config.is_given("monitor") && config.training.monitor == Monitor::Loss {
+        config.training.monitor = Monitor::Ndcg;
+    }
+    if task == TaskKind::Ranking && config.mask_categories == 0. {
+        let problem = "--mask-categories 0: a model of recommendations needs a share above 0, which trains the vectors of unknown users and items";
+        return Err(Error::Usage(problem.to_string()));
+    }
     if task == TaskKind::Classification {
+        check_monitor(&config, task)?;
         check_task(&config.training.loss, task)?;
         return Ok(config);
     }
@@ -36,19 +45,13 @@ pub(super) fn resolve(config: &Config, dataset: &Dataset) -> Result<Config> {
         config.training.loss = default_for(task).name.to_string();
     }
     check_task(&config.training.loss, task)?;
-    let options = &config.training;
-    if !options.monitor.is_for(task) {
-        let problem = format!(
-            "--monitor {} is not a metric of {}; use --monitor loss",
-            options.monitor.name(),
-            task.described()
-        );
-        return Err(Error::Usage(problem));
-    }
+    check_monitor(&config, task)?;
     let needs_classes = [
         (config.sampling == Sampling::Balanced, "--sampling balanced"),
         (config.class_weights != ClassWeights::Equal, "--class-weights"),
         (config.coverage.is_some() && task == TaskKind::Multilabel, "--coverage"),
+        (config.coverage.is_some() && task == TaskKind::Ranking, "--coverage"),
+        (config.bag > 0 && task == TaskKind::Ranking, "--bag"),
         (config.ood.is_some(), "--ood"),
         (config.feedback.is_some(), "--feedback"),
         (config.training.head_only, "--head-only"),
@@ -57,6 +60,16 @@ pub(super) fn resolve(config: &Config, dataset: &Dataset) -> Result<Config> {
         dataset.require_classes(name)?;
     }
     Ok(config)
+}
+
+/// Refuses a monitored metric that the task does not have.
+fn check_monitor(config: &Config, task: TaskKind) -> Result<()> {
+    let monitor = config.training.monitor;
+    if monitor.is_for(task) {
+        return Ok(());
+    }
+    let (name, task) = (monitor.name(), task.described());
+    Err(Error::Usage(format!("--monitor {name} is not a metric of {task}; use --monitor loss")))
 }
 
 /// Fits the thresholds of labels, or the interval of a number, to the validation set. Also returns the evaluation with them.

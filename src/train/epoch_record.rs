@@ -36,13 +36,18 @@ pub struct EpochRecord {
     pub train_loss: f64,
     /// Accuracy on the training set, computed during the epoch; for other tasks the score that takes its place
     /// ([`Outputs::score_name`]).
-    #[serde(alias = "train_f1", alias = "train_r2")]
+    #[serde(alias = "train_f1", alias = "train_r2", alias = "train_ndcg")]
     pub train_accuracy: f64,
     /// Mean loss over the validation set, after the epoch.
     #[serde(rename = "held_out_loss")]
     pub validation_loss: f64,
     /// Accuracy or score on the validation set, after the epoch.
-    #[serde(rename = "held_out_accuracy", alias = "held_out_f1", alias = "held_out_r2")]
+    #[serde(
+        rename = "held_out_accuracy",
+        alias = "held_out_f1",
+        alias = "held_out_r2",
+        alias = "held_out_ndcg"
+    )]
     pub validation_accuracy: f64,
     /// Learning rate; 0 for a head that was fitted without one.
     pub lr: f64,
@@ -132,7 +137,7 @@ impl MetricsLog {
             let column = format!("train_{}", task.score_column());
             header.trim_end().split(',').any(|name| name == column)
         };
-        let others = [TaskKind::Multilabel, TaskKind::Regression];
+        let others = [TaskKind::Multilabel, TaskKind::Regression, TaskKind::Ranking];
         Ok(others.into_iter().find(is_score).unwrap_or(TaskKind::Classification))
     }
 
@@ -238,6 +243,7 @@ mod tests {
             Outputs::Classification,
             Outputs::Multilabel { thresholds: vec![0.5] },
             Outputs::Regression { offset: 0., scale: 1., interval: None },
+            Outputs::Ranking,
         ];
         for outputs in outputs {
             MetricsLog::open(&path, 0).unwrap().for_outputs(&outputs).append(&record(1)).unwrap();

@@ -22,6 +22,8 @@ choices! {
         BalancedAccuracy = "balanced-accuracy",
         /// the mean F1 score over the classes or labels
         MacroF1 = "macro-f1",
+        /// the NDCG@10 of recommendations
+        Ndcg = "ndcg",
     }
 }
 
@@ -48,6 +50,7 @@ impl Monitor {
             (Monitor::MacroF1, Sums::Classes(confusion)) => Some(confusion.mean(ConfusionMatrix::f1)),
             (Monitor::Accuracy, Sums::Labels(counts)) => Some(counts.exact_match()),
             (Monitor::MacroF1, Sums::Labels(counts)) => Some(counts.macro_f1()),
+            (Monitor::Ndcg, Sums::Ranking(sums)) => Some(sums.ndcg()),
             _ => None,
         }
     }
@@ -55,8 +58,9 @@ impl Monitor {
     /// Whether models of this task have the metric.
     pub fn is_for(self, task: TaskKind) -> bool {
         match task {
-            TaskKind::Classification => true,
-            TaskKind::Multilabel => self != Monitor::BalancedAccuracy,
+            TaskKind::Classification => self != Monitor::Ndcg,
+            TaskKind::Multilabel => ![Monitor::BalancedAccuracy, Monitor::Ndcg].contains(&self),
+            TaskKind::Ranking => [Monitor::Loss, Monitor::Ndcg].contains(&self),
             TaskKind::Regression => self == Monitor::Loss,
         }
     }
@@ -68,6 +72,7 @@ impl Monitor {
             Monitor::Accuracy => "validation accuracy",
             Monitor::BalancedAccuracy => "validation balanced accuracy",
             Monitor::MacroF1 => "validation macro F1",
+            Monitor::Ndcg => "validation NDCG@10",
         }
     }
 

@@ -6,6 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::distributed::World;
 use crate::error::Result;
+use crate::evaluate::ranking::TOP;
 use crate::model::{Outputs, Tensors};
 
 /// Running loss and score ([`Outputs::score_name`]), as sums on the device. Adding a step does not synchronize with the device; reading does.
@@ -194,7 +195,13 @@ impl RunningSums {
             let pending = std::mem::take(&mut self.pending);
             let examples: Vec<_> = pending.iter().map(|step| step.examples as f64).collect();
             let losses = Tensor::stack(&pending.iter().map(|step| &step.loss).collect::<Vec<_>>(), 0);
-            let logits = Tensor::cat(&pending.iter().map(|step| &step.logits).collect::<Vec<_>>(), 0);
+            let logits = match &self.outputs {
+                // The number of columns is that of the examples of the batch.
+                Outputs::Ranking => {
+                    Tensor::cat(&pending.iter().map(|step| gains(&step.logits)).collect::<Vec<_>>(), 0)
+                }
+                _ => Tensor::cat(&pending.iter().map(|step| &step.logits).collect::<Vec<_>>(), 0),
+            };
             let labels = Tensor::cat(&pending.iter().map(|step| &step.labels).collect::<Vec<_>>(), 0);
             // In float64, the products of a float32 and a small integer are exact, so the grouping does not matter.
             let weighted =
@@ -209,6 +216,13 @@ impl RunningSums {
     }
 }
 
+/// The gain (NDCG@10) of the item of each example among the items of its batch, (N), by their scores (N, N).
+fn gains(scores: &Tensor) -> Tensor {
+    let above =
+        scores.gt_tensor(&scores.diagonal(0, 0, 1).unsqueeze(1)).sum_dim_intlist(1, false, Kind::Float);
+    (&above + 2.).log2().reciprocal() * above.lt(TOP as f64)
+}
+
 /// Numerator and denominator of the score of some examples, float64 scalars.
 fn score(outputs: &Outputs, logits: &Tensor, targets: &Tensor) -> [Tensor; 2] {
     match outputs {
@@ -221,6 +235,10 @@ fn score(outputs: &Outputs, logits: &Tensor, targets: &Tensor) -> [Tensor; 2] {
             let decisions = outputs.decisions(&outputs.probabilities(logits)).to_kind(Kind::Double);
             let targets = targets.to_kind(Kind::Double);
             [(&decisions * &targets).sum(Kind::Double) * 2., (decisions + targets).sum(Kind::Double)]
+        }
+        Outputs::Ranking => {
+            let count = Tensor::full([], targets.size()[0] as f64, (Kind::Double, logits.device()));
+            [logits.sum(Kind::Double), count]
         }
         Outputs::Regression { .. } => {
             let targets = outputs.standardized(targets).to_kind(Kind::Double);

@@ -275,9 +275,12 @@ impl Training {
         let buffers = network.state().into_iter().filter(|(name, _)| !network.is_parameter(name));
         self.world.broadcast_tensors(&buffers.collect())?;
         let outputs = &self.plan.outputs;
-        let found = evaluate(validation, outputs, network.classes(), Keep::Sums, |inputs| {
-            Ok(outputs.results(&self.learner.context.evaluated(network, inputs)?))
-        })?;
+        let found = match validation.ranking() {
+            Some(set) => set.evaluate(Keep::Sums, network.device(), |users| network.item_scores(users))?,
+            None => evaluate(validation, outputs, network.classes(), Keep::Sums, |inputs| {
+                Ok(outputs.results(&self.learner.context.evaluated(network, inputs)?))
+            })?,
+        };
         let found = found.all_reduce(&self.world)?;
         let running = self.running.all_reduce(&self.world)?;
         let record = EpochRecord {

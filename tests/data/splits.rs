@@ -75,6 +75,9 @@ fn lists_that_make_no_sense_are_refused_with_their_line() {
     }
 }
 
+/// The times by the number of the row, the rows of the test set, and those of the validation set.
+type Case<'a> = (&'a dyn Fn(usize) -> String, [usize; 3], [usize; 3]);
+
 /// A table of `rows` rows whose times are `time` of the row's number.
 fn table_of_times(path: &Path, rows: usize, time: impl Fn(usize) -> String) {
     let row =
@@ -90,8 +93,7 @@ fn the_newest_rows_are_the_test_set_and_equal_times_are_in_the_order_of_the_rows
     // Rows 20 to 39 come first; the last six rows in time are 14 to 19. Then days, of which each has two rows, newest first.
     let as_number = |row: usize| ((row + 20) % 40).to_string();
     let as_date = |row: usize| format!("2024-02-{:02}", 29 - row / 2);
-    let cases: [(&dyn Fn(usize) -> String, [usize; 3], [usize; 3]); 2] =
-        [(&as_number, [17, 18, 19], [14, 15, 16]), (&as_date, [0, 1, 3], [2, 4, 5])];
+    let cases: [Case; 2] = [(&as_number, [17, 18, 19], [14, 15, 16]), (&as_date, [0, 1, 3], [2, 4, 5])];
     for (number, (time, test, validation)) in cases.into_iter().enumerate() {
         table_of_times(&data, 40, time);
         let run = folder.path().join(number.to_string());
@@ -100,6 +102,29 @@ fn the_newest_rows_are_the_test_set_and_equal_times_are_in_the_order_of_the_rows
         assert!(said.contains("34 for training, 3 for validation, 3 for testing"), "{said}");
         let parts = split_of(&run);
         assert_eq!((&parts["test"], &parts["heldout"]), (&names(&test), &names(&validation)));
+    }
+}
+
+#[test]
+fn the_last_choices_of_each_user_are_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("clicks.csv");
+    // The user a has four choices, newest first; b has three, c two, and d one.
+    let rows = ["a,1,9", "b,2,1", "a,2,8", "b,3,3", "a,3,7", "c,1,5", "b,1,2", "a,4,6", "c,3,4", "d,3,1"];
+    std::fs::write(&data, "user,item,time\n".to_string() + &rows.join("\n") + "\n").unwrap();
+    // By time and by the order of the rows: the test set and the validation set.
+    let cases =
+        [("leave-one-out:time", ["0", "3", "5"], ["2", "6"]), ("leave-one-out", ["6", "7", "8"], ["3", "4"])];
+    for (method, test, validation) in cases {
+        let run = folder.path().join(method);
+        let columns =
+            ["--user", "user", "--item", "item", "--epochs", "1", "--split", method, "--out", text(&run)];
+        succeed(["train", "--data", text(&data)].into_iter().chain(columns));
+        let parts = split_of(&run);
+        assert_eq!(
+            (&parts["test"][..], &parts["heldout"][..]),
+            (&test.map(String::from)[..], &validation.map(String::from)[..])
+        );
     }
 }
 
@@ -126,6 +151,7 @@ fn a_split_by_time_that_is_impossible_is_refused() {
     fails(&["time:kind"], "line 2, column kind: `b` is neither a number nor a date");
     fails(&["time:when", "--validation", "0.5"], "leaves none of 40 for training; lower --validation");
     fails(&["newest"], "expected time:COLUMN");
+    fails(&["leave-one-out"], "needs --user and --item");
     for other in [["--folds", "5"], ["--bag", "2"], ["--group", "size"], ["--test-list", "list.txt"]] {
         fails(
             &[&["time:when"][..], &other].concat(),

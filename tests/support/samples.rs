@@ -169,6 +169,7 @@ pub fn all(folder: &Path) {
     std::fs::write(folder.join("new-flowers.csv"), measures.collect::<String>()).unwrap();
 
     write_tasks(folder);
+    write_clicks(&folder.join("clicks.csv"));
     write_mails(folder);
     for (name, rows) in [("train", 0..1500), ("t10k", 1500..1797)] {
         std::fs::create_dir_all(folder.join("mnist")).unwrap();
@@ -178,6 +179,22 @@ pub fn all(folder: &Path) {
     digits.write_cifar(&folder.join("cifar-10"));
     digits.write_npz(&folder.join("arrays.npz"));
     digits.write_corrections(&folder.join("feedback"), 0..60, inverted, |class| class);
+}
+
+/// Writes the clicks of 60 users on 52 items, twelve each. An item is of one of four kinds, and so are users, most of whose clicks are on
+/// items of their kind: three of four, and the last two.
+pub fn write_clicks(path: &Path) {
+    let mut clicks = "user,item,day\n".to_string();
+    for user in 0..60 {
+        for click in 0..12 {
+            let item = match click % 4 {
+                1 => (user * 7 + click * 5) % 52,
+                _ => (click * 3 + user) % 13 * 4 + user % 4,
+            };
+            writeln!(clicks, "u{user},i{item},2026-03-{:02}", click + 1).unwrap();
+        }
+    }
+    std::fs::write(path, clicks).unwrap();
 }
 
 /// The options of a training on the texts of a table of mails.

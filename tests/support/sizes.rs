@@ -29,6 +29,9 @@ const SMALL: &[&str] = &["mlp", "cnn", "resnet9", "resnet18", "resnet34", "resne
 /// The architectures for tables alone. Tests of all images leave them out.
 pub const FOR_TABLES: &[&str] = &["tabm", "resnet-table", "ft-transformer", "dcn", "deepfm"];
 
+/// The architectures for choices of users alone.
+const FOR_RANKING: &[&str] = &["two-tower"];
+
 /// The architectures for texts alone.
 pub const FOR_TEXTS: &[&str] =
     &["bow", "textcnn", "transformer", "bert", "distilbert", "roberta", "modernbert"];
@@ -45,7 +48,7 @@ pub fn is_for_tables(name: &str) -> bool {
 
 /// Whether an architecture takes images.
 pub fn is_for_images(name: &str) -> bool {
-    !is_for_tables(name) && !FOR_TEXTS.contains(&name)
+    ![FOR_TABLES, FOR_TEXTS, FOR_RANKING].iter().any(|names| names.contains(&name))
 }
 
 /// Whether an architecture has the layers of a smaller one.

@@ -15,6 +15,7 @@ mod pretrained;
 mod progress;
 mod reading;
 mod recipe;
+mod recommend;
 mod resume;
 mod starters;
 mod streamed;

@@ -1,6 +1,6 @@
 //! `cresset eval`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use cresset::data::atomic;
@@ -10,9 +10,10 @@ use cresset::error::Error;
 use cresset::evaluate::ClassificationReport;
 use cresset::evaluate::drift::DriftPolicy;
 use cresset::evaluate::groups::GroupReport;
-use cresset::loader::EvaluationLoader;
+use cresset::loader::{EvaluationLoader, RankingSet};
+use cresset::model::Outputs;
 use cresset::options::Config;
-use cresset::predict::{Classifier, ViewOptions};
+use cresset::predict::{self, Classifier, Recommender, ViewOptions};
 use cresset::run::Examples;
 use cresset::run::RunFolder;
 
@@ -66,6 +67,9 @@ impl Eval {
         let device = self.compute.prepare()?;
         let run = self.model.is_dir().then(|| RunFolder::open(&self.model)).transpose()?;
         let path = model_file(&self.model)?;
+        if predict::metadata(&path)?.outputs == Outputs::Ranking {
+            return self.of_recommendations(run.as_ref(), &path, device);
+        }
         let classifier =
             Classifier::load_on(&path, device)?.with_unknown(self.unknown).with_views(&self.views)?;
         let (examples, grouping) = match (&self.data, &run) {
@@ -98,14 +102,42 @@ impl Eval {
             .with_outputs(&metadata.outputs, &found)
             .with_sets(metadata.conformal.as_ref(), &found)
             .with_ood(metadata.ood.as_ref(), ood_scores.as_deref());
+        self.write(&report)?;
+        show(&format!("{:<26} {}\n{}", "rows", thousands(report.rows as usize), report.to_text()))?;
+        self.drift.report(drift.as_ref())?;
+        Ok(Ended::Well)
+    }
+
+    /// Evaluates recommendations for the choices in the validation set of a run.
+    fn of_recommendations(
+        &self,
+        run: Option<&RunFolder>,
+        path: &Path,
+        device: tch::Device,
+    ) -> anyhow::Result<Ended> {
+        let Some(run) = run.filter(|_| self.data.is_none()) else {
+            let problem = "recommendations are evaluated on the validation set of the run, because what users chose before counts; \
+                           pass the run folder, without DATA";
+            return Err(Error::Usage(format!("{}: {problem}", path.display())).into());
+        };
+        let examples = Examples::reopen_without_corrections(&Config::read(&run.config_file())?, run)?;
+        let (dataset, split) = (&examples.dataset, &examples.split);
+        let choices = RankingSet::of(dataset, &split.validation, &[&split.train])?;
+        let found = Recommender::load(path, device)?.evaluate(&choices)?;
+        let report = ClassificationReport::new(&found, &[]);
+        self.write(&report)?;
+        show(&format!("{:<26} {}\n{}", "rows", thousands(report.rows as usize), report.to_text()))?;
+        Ok(Ended::Well)
+    }
+
+    /// Writes the report to the files of --json and --csv.
+    fn write(&self, report: &ClassificationReport) -> anyhow::Result<()> {
         for (path, bytes) in [(&self.json, report.to_json().into_bytes()), (&self.csv, report.to_csv())] {
             if let Some(path) = path {
                 atomic::write(path, &bytes)?;
             }
         }
-        show(&format!("{:<26} {}\n{}", "rows", thousands(report.rows as usize), report.to_text()))?;
-        self.drift.report(drift.as_ref())?;
-        Ok(Ended::Well)
+        Ok(())
     }
 
     fn validation_set(

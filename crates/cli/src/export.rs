@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use cresset::data::{InputShape, TableLayout, atomic, terminal};
 use cresset::error::{Error, catch_panics};
 use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, ExportedModel, Metadata, Variant};
+use cresset::options::Config;
 use cresset::options::device::{self, DeviceChoice};
 use cresset::predict::Classifier;
 use cresset::run::{self, RunFolder, RunLock, TOKENIZER};
@@ -70,6 +71,20 @@ pub struct Export {
 }
 
 impl Export {
+    /// Refuses a run of recommendations, whose only form is the file that training writes.
+    fn refuse_recommendations(&self) -> anyhow::Result<()> {
+        if !self.source.is_dir() {
+            return Ok(());
+        }
+        let run = RunFolder::open(&self.source)?;
+        if Config::read(&run.config_file())?.reading.user.is_none() {
+            return Ok(());
+        }
+        let problem =
+            "the model of a run with --user and --item is exported by training alone; copy its model.pt";
+        Err(Error::artifact(run.path(), problem).into())
+    }
+
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
         let format = match &self.format {
@@ -80,6 +95,7 @@ impl Export {
             let problem = "the file exists and was not overwritten; choose another name";
             return Err(Error::Usage(format!("--output {}: {problem}", self.output.display())).into());
         }
+        self.refuse_recommendations()?;
         let device = self.device.resolve()?;
         let variant = Variant {
             frozen: self.freeze || self.optimize,

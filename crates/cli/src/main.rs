@@ -25,6 +25,7 @@ mod predict;
 mod progress;
 #[cfg(feature = "hub")]
 mod push;
+mod recommend;
 mod report;
 mod runs;
 mod screen;
@@ -89,6 +90,7 @@ enum Command {
     Report(report::Report),
     Card(card::Card),
     Predict(predict::Predict),
+    Recommend(recommend::Recommend),
     Explain(explain::Explain),
     Embed(embed::Embed),
     #[cfg(feature = "serve")]
@@ -196,6 +198,7 @@ impl Command {
             Command::Report(command) => command.run(),
             Command::Card(command) => command.run(),
             Command::Predict(command) => command.run(),
+            Command::Recommend(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Embed(command) => command.run(),
             #[cfg(feature = "serve")]

@@ -58,6 +58,9 @@ fn list(task: &Task) -> anyhow::Result<String> {
     for architecture in ARCHITECTURES {
         let network = Network::of_zeros(architecture.name, "", task);
         let network = network.or_else(|error| match task.input.image() {
+            None if architecture.is_for_ranking() => {
+                Network::of_zeros(architecture.name, "", &choices_task())
+            }
             None => Network::of_zeros(architecture.name, "", &text_task(task)),
             Some(_) => Err(error),
         });
@@ -89,6 +92,11 @@ const TOKENS: usize = 256;
 fn text_task(task: &Task) -> Task {
     let length = if task.input.image().is_some() { TOKENS } else { task.input.features() as usize };
     Task::of_texts(length, task.classes)
+}
+
+/// A task with a thousand users and a thousand items.
+fn choices_task() -> Task {
+    Task::of_choices(1_000, 1_000)
 }
 
 fn pretrained() -> anyhow::Result<String> {
@@ -123,6 +131,9 @@ fn pretrained() -> anyhow::Result<String> {
 
 fn layers(architecture: &Architecture, options: &str, task: &Task) -> anyhow::Result<String> {
     let network = Network::of_zeros(architecture.name, options, task).or_else(|error| {
+        if architecture.is_for_ranking() {
+            return Network::of_zeros(architecture.name, options, &choices_task());
+        }
         // A model of texts.
         Network::of_zeros(architecture.name, options, &text_task(task)).map_err(|_| error)
     })?;

@@ -33,6 +33,8 @@ pub enum Declared {
     Number,
     /// Categories.
     Category,
+    /// Categories of any number, each given by its index: the users and items of a ranking, which no schema declares.
+    Index,
     /// Categories in this order.
     Ordinal(Vec<String>),
     /// Booleans.

@@ -113,8 +113,23 @@ impl Table {
         if let Some(range) = range {
             self.check_range(range)?;
         }
+        if choice.task == Some(TaskKind::Ranking) {
+            return Ok(self.into_interactions(shape));
+        }
         self.check_labels(choice)?;
         Ok(self.into_classes(shape, range))
+    }
+
+    /// The rows, which have the indexes of user and item, as choices.
+    fn into_interactions(self, shape: InputShape) -> Dataset {
+        let labels = self.values.iter().step_by(self.width()).map(|user| *user as i64).collect();
+        let table = Table { labels: Vec::new(), label_texts: Vec::new(), ..self };
+        Dataset {
+            labels,
+            classes: vec![SCORE.to_string()],
+            targets: Targets::Interactions,
+            ..table.into_classes(shape, None)
+        }
     }
 
     fn into_classes(self, shape: InputShape, range: Option<ValueRange>) -> Dataset {
@@ -169,7 +184,7 @@ pub(super) fn check_labels(
 ) -> Result<()> {
     match task_of(choice, texts, rows) {
         TaskKind::Classification => check_classes(path, layout, texts, rows, location),
-        TaskKind::Multilabel => Ok(()),
+        TaskKind::Multilabel | TaskKind::Ranking => Ok(()),
         TaskKind::Regression => match texts.iter().position(|text| number(text).is_none()) {
             None => Ok(()),
             Some(index) => {
@@ -217,6 +232,9 @@ fn check_classes(
     }
     Ok(())
 }
+
+/// The name of the prediction for a user and an item.
+const SCORE: &str = "score";
 
 /// Why a text is not a class label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

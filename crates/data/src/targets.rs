@@ -18,6 +18,8 @@ choices! {
         Multilabel = "multilabel",
         /// a number
         Regression = "regression",
+        /// the items that a user is most likely to choose (needs --user and --item)
+        Ranking = "ranking",
     }
 }
 
@@ -31,6 +33,9 @@ pub enum Targets {
     Sets(Vec<Vec<usize>>),
     /// Each label is an index into these numbers. [`Dataset::classes`](crate::Dataset::classes) has the name of the quantity.
     Values(Vec<f32>),
+    /// An example is the choice of an item by a user, without a label of its own: each label is the number of the user, from 0.
+    /// [`Dataset::classes`](crate::Dataset::classes) has the name of what is predicted, a score.
+    Interactions,
 }
 
 impl Targets {
@@ -40,6 +45,7 @@ impl Targets {
             Targets::Classes => TaskKind::Classification,
             Targets::Sets(_) => TaskKind::Multilabel,
             Targets::Values(_) => TaskKind::Regression,
+            Targets::Interactions => TaskKind::Ranking,
         }
     }
 }
@@ -63,15 +69,17 @@ impl TaskKind {
             TaskKind::Classification => "classification",
             TaskKind::Multilabel => "multi-label classification",
             TaskKind::Regression => "regression",
+            TaskKind::Ranking => "ranking",
         }
     }
 
-    /// The score that tables show for each epoch: accuracy, micro-averaged F1 score of the labels, or R².
+    /// The score that tables show for each epoch: accuracy, micro-averaged F1 score of the labels, R², or NDCG@10.
     pub fn score_name(self) -> &'static str {
         match self {
             TaskKind::Classification => "accuracy",
             TaskKind::Multilabel => "F1",
             TaskKind::Regression => "R²",
+            TaskKind::Ranking => "NDCG@10",
         }
     }
 
@@ -81,13 +89,15 @@ impl TaskKind {
             TaskKind::Classification => "accuracy",
             TaskKind::Multilabel => "f1",
             TaskKind::Regression => "r2",
+            TaskKind::Ranking => "ndcg",
         }
     }
 
-    /// The score of [`TaskKind::score_name`] for display: a fraction from 0 to 1 in percent, or R² with four digits.
+    /// The score of [`TaskKind::score_name`] for display: a fraction from 0 to 1 in percent, or R² or NDCG@10 with four
+    /// digits.
     pub fn show_score(self, score: f64) -> String {
         match self {
-            TaskKind::Regression => format!("{score:.4}"),
+            TaskKind::Regression | TaskKind::Ranking => format!("{score:.4}"),
             _ => format!("{:.2} %", 100. * score),
         }
     }

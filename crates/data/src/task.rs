@@ -27,6 +27,7 @@ impl Dataset {
             Targets::Classes => self.classes[label].clone(),
             Targets::Sets(sets) => named_set(&sets[label], &self.classes),
             Targets::Values(values) => values[label].to_string(),
+            Targets::Interactions => "chosen".to_string(),
         }
     }
 
@@ -51,6 +52,10 @@ impl Dataset {
                 Ok(self.into_multilabel(names))
             }
             TaskKind::Regression => self.into_regression(),
+            TaskKind::Ranking => {
+                let problem = "--task ranking needs a table with a column of users and one of items";
+                Err(Error::data(self.path.as_path(), problem))
+            }
         }
     }
 
@@ -120,6 +125,7 @@ impl Dataset {
             }
             Targets::Sets(sets) => Targets::Sets(self.sets_among(sets, classes)?),
             Targets::Values(values) => Targets::Values(values.clone()),
+            Targets::Interactions => Targets::Interactions,
         };
         Ok(Dataset { targets, classes: classes.to_vec(), ..self })
     }
@@ -145,7 +151,7 @@ impl Dataset {
         sets.iter().enumerate().map(of_set).collect()
     }
 
-    /// Strata of the examples: by class, by the rarest label of the example, or by deciles of the quantity.
+    /// Strata of the examples: by class, by the rarest label of the example, by deciles of the quantity, or by user.
     pub fn strata(&self) -> Strata {
         match &self.targets {
             Targets::Classes => Strata { of_example: self.labels.clone(), count: self.classes.len() },
@@ -169,10 +175,14 @@ impl Dataset {
                 }
                 Strata { of_example, count: STRATA }
             }
+            Targets::Interactions => {
+                let count = self.labels.iter().max().map_or(0, |last| *last as usize + 1);
+                Strata { of_example: self.labels.clone(), count }
+            }
         }
     }
 
-    /// The number of examples of each class or label; empty for a quantity.
+    /// The number of examples of each class or label; empty for a quantity, and for choices of users.
     pub fn label_counts(&self) -> Vec<usize> {
         self.label_counts_of(&(0..self.rows()).collect::<Vec<_>>())
     }
@@ -186,7 +196,7 @@ impl Dataset {
             Targets::Sets(sets) => {
                 labels.flat_map(|label| &sets[label]).for_each(|label| counts[*label] += 1)
             }
-            Targets::Values(_) => counts.clear(),
+            Targets::Values(_) | Targets::Interactions => counts.clear(),
         }
         counts
     }

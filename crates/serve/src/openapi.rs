@@ -94,7 +94,7 @@ impl Words {
                 explain: "Attribution of a label to the features of an input",
                 class: "The label [default: the most probable one]",
             },
-            Outputs::Regression { .. } => Words {
+            Outputs::Regression { .. } | Outputs::Ranking => Words {
                 description: "Predicts a number for inputs with an exported model.",
                 predict: "Predicted numbers of inputs",
                 top_k: None,
@@ -296,6 +296,7 @@ fn result(metadata: &Metadata, probability: &Value) -> Value {
             let labels = json!({ "type": "array", "items": reference("Class"), "uniqueItems": true, "description": description });
             object(&[predictions, ("labels", labels)])
         }
+        Outputs::Ranking => object(&[("value", json!({ "type": "number" }))]),
         Outputs::Regression { interval, .. } => {
             let mut properties =
                 vec![("value", json!({ "type": "number", "description": metadata.classes[0] }))];

@@ -32,7 +32,7 @@ impl Decision {
             Outputs::Multilabel { .. } => {
                 Decision::Indexes(outputs.labels(probabilities).unwrap_or_default())
             }
-            Outputs::Regression { .. } => Decision::Number(probabilities[0] as f32),
+            Outputs::Regression { .. } | Outputs::Ranking => Decision::Number(probabilities[0] as f32),
         }
     }
 

@@ -76,7 +76,7 @@ impl Metadata {
     fn check_outputs(&self) -> Result<(), String> {
         let is_share = |share: f64| (0. ..=1.).contains(&share);
         match &self.outputs {
-            Outputs::Classification => Ok(()),
+            Outputs::Classification | Outputs::Ranking => Ok(()),
             Outputs::Multilabel { thresholds }
                 if thresholds.len() == self.classes.len() && thresholds.iter().copied().all(is_share) =>
             {

@@ -254,6 +254,7 @@ impl Metadata {
             Outputs::Classification => "accuracy",
             Outputs::Multilabel { .. } => "micro F1",
             Outputs::Regression { .. } => "R²",
+            Outputs::Ranking => "NDCG@10",
         };
         self.metrics.validation.get(metric)?.as_f64()
     }

@@ -108,6 +108,7 @@ fn output_names(outputs: &Outputs) -> &'static [&'static str] {
         Outputs::Classification => &["logits"],
         Outputs::Multilabel { .. } => &["logits", "probabilities"],
         Outputs::Regression { .. } => &["values"],
+        Outputs::Ranking => &["scores"],
     }
 }
 

@@ -37,6 +37,7 @@ mod text_transformer;
 mod textcnn;
 mod texts;
 mod transformer;
+mod two_tower;
 mod vit;
 mod vit_timm;
 
@@ -44,6 +45,7 @@ use tch::nn;
 
 use super::Task;
 use super::layer::{BatchNorm2d, Convolution, Sequential, ZeroPad};
+use crate::data::TaskKind;
 use crate::error::{Error, Result, did_you_mean};
 pub(crate) use cresset_options::number::{NumberOption, Options};
 
@@ -93,6 +95,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     ft_transformer::ARCHITECTURE,
     dcn::ARCHITECTURE,
     deepfm::ARCHITECTURE,
+    two_tower::ARCHITECTURE,
     bow::ARCHITECTURE,
     textcnn::ARCHITECTURE,
     text_transformer::ARCHITECTURE,
@@ -161,9 +164,29 @@ impl Architecture {
     /// # Errors
     /// Unknown options, values out of range, and tasks that the architecture does not support.
     pub fn layers(&self, path: &nn::Path, task: &Task, options: &str) -> Result<Sequential> {
+        self.check_task(task)?;
         let options = Options::parse(options, &format!("the model {}", self.name), self.options)
             .map_err(Error::Usage)?;
         (self.build)(path, task, &options)
+    }
+}
+
+impl Architecture {
+    /// Whether it ranks items for users.
+    pub fn is_for_ranking(&self) -> bool {
+        self.name == two_tower::ARCHITECTURE.name
+    }
+
+    /// Refuses other models for ranking. A model that ranks items refuses other data itself.
+    fn check_task(&self, task: &Task) -> Result<()> {
+        if task.kind == TaskKind::Ranking && !self.is_for_ranking() {
+            let name = two_tower::ARCHITECTURE.name;
+            return Err(Error::Usage(format!(
+                "the model {} does not rank items; use --model {name}",
+                self.name
+            )));
+        }
+        Ok(())
     }
 }
 

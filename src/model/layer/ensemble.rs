@@ -215,7 +215,7 @@ pub fn combined(members: &Tensor, kind: TaskKind) -> Tensor {
             let rest: Tensor = 1. - &probability;
             probability.log() - rest.log()
         }
-        TaskKind::Regression => mean(members),
+        TaskKind::Regression | TaskKind::Ranking => mean(members),
     }
 }
 
@@ -230,7 +230,7 @@ pub(super) fn combined_script(kind: TaskKind, members: usize) -> String {
                 format!("torch.clamp(torch.mean(torch.sigmoid(y), [1]), {MARGIN:?}, {:?})", 1. - MARGIN);
             format!("torch.sub(torch.log({probability}), torch.log(torch.rsub({probability}, 1)))")
         }
-        TaskKind::Regression => "torch.mean(y, [1])".to_string(),
+        TaskKind::Regression | TaskKind::Ranking => "torch.mean(y, [1])".to_string(),
     }
 }
 

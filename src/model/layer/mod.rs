@@ -29,6 +29,7 @@ mod shape;
 mod tests;
 mod text;
 mod tokens;
+mod two_towers;
 mod window;
 
 use tch::{Kind, Tensor};
@@ -67,6 +68,8 @@ pub use text::{
     Pooling, TextConvolution, TextEncoder, TextRecurrent,
 };
 pub use tokens::{Grid, PositionEmbedding, PrefixTokens};
+pub(crate) use two_towers::LOG_FREQUENCY;
+pub use two_towers::TwoTowers;
 pub use window::{MergePatches, WindowAttention};
 
 use parameters::Parameters;
@@ -149,6 +152,11 @@ pub trait Layer: Send {
 
     /// The vectors of the tokens of texts (N, tokens, width) in evaluation mode, before they are pooled, if it is an encoder of texts.
     fn token_vectors(&self, _x: &Tensor) -> Option<Tensor> {
+        None
+    }
+
+    /// The scores of all items, (users, items), for the indexes of users, int64 (users), in evaluation mode, if it ranks items.
+    fn item_scores(&self, _users: &Tensor) -> Option<Tensor> {
         None
     }
 

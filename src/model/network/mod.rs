@@ -11,11 +11,13 @@ use tch::{Device, Kind, Tensor, nn};
 
 use super::body::Body;
 use super::imported::Imported;
-use super::layer::{self, Bag, FlatStep, Grid, LayerRow, Linear, Relu, Sequential, member_outputs};
+use super::layer::{
+    self, Bag, FlatStep, Grid, LOG_FREQUENCY, LayerRow, Linear, Relu, Sequential, member_outputs,
+};
 use super::script::Class;
 use super::{Architecture, Model, Task, perceptron};
 use crate::data::InputShape;
-use crate::error::Result;
+use crate::error::{Error, Result};
 pub(super) use parameters::is_in;
 use parameters::{MLP_HEAD, layers_of, shallow_clones};
 
@@ -263,6 +265,21 @@ impl Network {
     /// encoder such as `bert`. None for other models.
     pub fn token_vectors(&self, inputs: &Tensor) -> Option<Tensor> {
         self.layers().and_then(|layers| layers.token_vectors(inputs))
+    }
+
+    /// The scores of all items, (users, items), for the indexes of users, int64 (users), in evaluation mode.
+    ///
+    /// # Errors
+    /// A network that does not rank items.
+    pub fn item_scores(&self, users: &Tensor) -> Result<Tensor> {
+        let scores = self.layers().and_then(Sequential::last).and_then(|layer| layer.item_scores(users));
+        scores.ok_or_else(|| Error::Usage("the model does not rank items; use --model two-tower".to_string()))
+    }
+
+    /// The name of the buffer with the logarithms of the frequencies of items, if the network has one.
+    pub(crate) fn log_frequency(&self) -> Option<String> {
+        let is_of = |name: &&String| name.rsplit('.').next() == Some(LOG_FREQUENCY);
+        self.state.keys().find(is_of).cloned()
     }
 
     /// Whether it is an encoder of texts that pretrained weights exist for, such as `bert`.

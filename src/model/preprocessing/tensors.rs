@@ -75,11 +75,12 @@ impl TensorDataset {
     }
 }
 
-/// The targets of examples with these labels, on the CPU: class indices, int64 (N); or multi-hot labels or numbers, float32 (N, outputs).
+/// The targets of examples with these labels, on the CPU: class indices or
+/// the numbers of users, int64 (N); or multi-hot labels or numbers, float32 (N, outputs).
 pub(crate) fn target_tensor(targets: &Targets, labels: &[i64], outputs: usize) -> Tensor {
     let rows = labels.len() as i64;
     match targets {
-        Targets::Classes => Tensor::from_slice(labels),
+        Targets::Classes | Targets::Interactions => Tensor::from_slice(labels),
         Targets::Sets(sets) => {
             let mut hot = vec![0f32; labels.len() * outputs];
             for (row, label) in labels.iter().enumerate() {

@@ -3,6 +3,7 @@
 mod encoders;
 mod fine_tuning;
 mod photographs;
+mod ranking;
 mod small_images;
 mod tables;
 mod texts;
@@ -12,7 +13,7 @@ use crate::data::TaskKind;
 pub use photographs::{PREFERRED_ON_CPU, PREFERRED_ON_GPU};
 
 /// All kinds. The first one that has the data decides.
-pub const KINDS: &[Kind] = &[texts::KIND, tables::KIND, small_images::KIND, photographs::KIND];
+pub const KINDS: &[Kind] = &[ranking::KIND, texts::KIND, tables::KIND, small_images::KIND, photographs::KIND];
 
 /// How many times larger than the smallest class the largest one may be, so that accuracy selects the best epoch.
 const IMBALANCED: f64 = 3.;
@@ -26,6 +27,9 @@ const FEW: usize = 300;
 
 /// The metric that selects the best epoch, and the class weights.
 pub fn monitor(facts: &Facts) -> Choice {
+    if facts.task == TaskKind::Ranking {
+        return Choice::new("the first recommendations matter most").set("monitor", "ndcg");
+    }
     if facts.task != TaskKind::Classification {
         let reason = format!("{} is learned by its loss", facts.task.described());
         return Choice::new(reason).set("monitor", "loss");

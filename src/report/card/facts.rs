@@ -105,12 +105,8 @@ impl SplitCounts {
 
 /// A description of the split, and whether examples were drawn individually.
 fn split_of(dataset: &Dataset, config: &Config) -> (String, bool) {
-    if let Some(SplitMethod::Time(column)) = &config.split {
-        let (column, share) = (code(&column.to_string()), 100. * config.validation);
-        let text = format!(
-            "by time, the column {column}: the newest {share:.0} % for testing, the {share:.0} % before them for validation"
-        );
-        return (text, false);
+    if let Some(method) = &config.split {
+        return (split_by(method, config), false);
     }
     let has_lists =
         [&config.train_list, &config.validation_list, &config.test_list].iter().any(|list| list.is_some());
@@ -128,6 +124,7 @@ fn split_of(dataset: &Dataset, config: &Config) -> (String, bool) {
             TaskKind::Classification => " of each class for validation",
             TaskKind::Multilabel => " for validation, of the examples with each rarest label",
             TaskKind::Regression => " of each tenth of the values for validation",
+            TaskKind::Ranking => " of the choices of each user for validation",
         }
         .to_string(),
     };
@@ -140,6 +137,23 @@ fn split_of(dataset: &Dataset, config: &Config) -> (String, bool) {
         (false, false) => drawn,
     };
     (text, is_drawn && config.reading.group.is_none())
+}
+
+/// A description of a split by `--split`.
+fn split_by(method: &SplitMethod, config: &Config) -> String {
+    match method {
+        SplitMethod::Time(column) => format!(
+            "by time, the column {}: the newest {share:.0} % for testing, the {share:.0} % before them for validation",
+            code(&column.to_string()),
+            share = 100. * config.validation
+        ),
+        SplitMethod::LeaveOneOut(column) => {
+            let order = column.as_ref().map_or("in the order of the rows".to_string(), |column| {
+                format!("in the order of the column {}", code(&column.to_string()))
+            });
+            format!("the last choice of each user for testing, the one before it for validation, {order}")
+        }
+    }
 }
 
 fn left_out(dataset: &Dataset, split: &Split, config: &Config) -> Result<Vec<String>> {
@@ -221,6 +235,7 @@ impl PartEvaluation {
             Sums::Classes(_) => "accuracy",
             Sums::Labels(_) => "micro F1",
             Sums::Values(_) => "R²",
+            Sums::Ranking(_) => "NDCG@10",
         };
         self.metrics().find(|(metric, ..)| metric.name == name)
     }

@@ -34,6 +34,7 @@ pub fn of(card: &Card) -> String {
         TaskKind::Classification => None,
         TaskKind::Multilabel => Some("multi-label-classification"),
         TaskKind::Regression => Some("regression"),
+        TaskKind::Ranking => Some("recommendation"),
     };
     let mut text = format!("---\n{}library_name: cresset\npipeline_tag: {task}\ntags:\n", license(card));
     for tag in [task].into_iter().chain(kind).chain(["torchscript", "libtorch", "cresset"]) {

@@ -14,6 +14,7 @@ pub(super) fn worst(scores: &Scores, outputs: &Outputs, most: usize) -> Vec<(usi
         Outputs::Classification => of_classes(scores, most),
         Outputs::Multilabel { .. } => of_labels(scores, outputs, most),
         Outputs::Regression { .. } => of_values(scores, most),
+        Outputs::Ranking => Vec::new(),
     }
 }
 

@@ -217,6 +217,7 @@ fn figures(folder: &RunFolder, facts: &mut Facts) -> Result<()> {
 fn score_column(task: TaskKind) -> String {
     match task {
         TaskKind::Multilabel => "micro_f1".to_string(),
+        TaskKind::Ranking => "ndcg@10".to_string(),
         _ => task.score_column().to_string(),
     }
 }

@@ -25,6 +25,7 @@ pub fn section(report: &Report) -> Option<String> {
         TaskKind::Classification => "the logit of the predicted class",
         TaskKind::Multilabel => "the logit of the most probable label",
         TaskKind::Regression => "the predicted value",
+        TaskKind::Ranking => "the score",
     };
     let more = match columns.columns.len() {
         count if count > BARS => format!(" The {BARS} most important of {count} columns are shown."),

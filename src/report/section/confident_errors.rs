@@ -16,7 +16,7 @@ pub fn section(report: &Report) -> Option<String> {
              label errors.",
             "the label",
         ),
-        TaskKind::Regression => return None,
+        TaskKind::Regression | TaskKind::Ranking => return None,
     };
     Some(list(report, worst, output))
 }

@@ -40,6 +40,7 @@ fn score(report: &Report, epochs: &[u32]) -> String {
         TaskKind::Classification => ("Accuracy, %", " %", 100.),
         TaskKind::Multilabel => ("F1, %", " %", 100.),
         TaskKind::Regression => ("R²", "", 1.),
+        TaskKind::Ranking => ("NDCG@10", "", 1.),
     };
     let curve = |name, color, of: fn(&EpochRecord) -> f64| Curve {
         name,

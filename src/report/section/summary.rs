@@ -34,13 +34,14 @@ pub fn section(report: &Report) -> Option<String> {
     match evaluation.sums {
         Sums::Classes(_) => tiles.insert(3, ("classes", predicted, String::new())),
         Sums::Labels(_) => tiles.insert(3, ("labels", predicted, String::new())),
-        Sums::Values(_) => {}
+        Sums::Values(_) | Sums::Ranking(_) => {}
     }
     if let Some(test) = &report.metadata.metrics.test {
         let (metric, name) = match evaluation.sums {
             Sums::Classes(_) => (METRICS.iter().find(|metric| metric.name == "accuracy"), "test accuracy"),
             Sums::Labels(_) => (METRICS.iter().find(|metric| metric.name == "micro F1"), "test micro F1"),
             Sums::Values(_) => (METRICS.iter().find(|metric| metric.name == "R²"), "test R²"),
+            Sums::Ranking(_) => (METRICS.iter().find(|metric| metric.name == "NDCG@10"), "test NDCG@10"),
         };
         let metric = metric.expect("the metric is registered");
         let value = test.figures.get(metric.name).and_then(serde_json::Value::as_f64);
@@ -64,6 +65,10 @@ fn score(evaluation: &Evaluation) -> (&'static str, String, String) {
             let exact = format!("all labels correct: {}", percent(Some(counts.exact_match())));
             ("validation micro F1", percent(Some(counts.micro_f1())), exact)
         }
+        Sums::Ranking(sums) => {
+            let hits = format!("hit rate@10: {:.4}", sums.hit_rate());
+            ("validation NDCG@10", format!("{:.4}", sums.ndcg()), hits)
+        }
         Sums::Values(errors) => {
             let r2 = errors.r2().map_or("–".to_string(), |r2| format!("{r2:.4}"));
             ("validation R²", r2, format!("mean absolute error {:.4}", errors.mae()))
@@ -75,6 +80,7 @@ fn loss_unit(sums: &Sums) -> &'static str {
     match sums {
         Sums::Classes(_) => "cross-entropy, nats",
         Sums::Labels(_) => "binary cross-entropy, nats",
+        Sums::Ranking(_) => "cross-entropy of the softmax over the items, nats",
         Sums::Values(_) => "squared error over the variance of the training values",
     }
 }

@@ -5,6 +5,7 @@ mod bce;
 mod cross_entropy;
 mod focal;
 mod huber;
+mod in_batch;
 mod mse;
 #[cfg(test)]
 mod reference;
@@ -72,10 +73,17 @@ fn named(name: &str) -> Result<&'static ObjectiveKind> {
 /// use cresset::train::objective::OBJECTIVES;
 ///
 /// let names: Vec<&str> = OBJECTIVES.iter().map(|loss| loss.name).collect();
-/// assert_eq!(names, ["cross-entropy", "focal", "mse", "bce", "asymmetric", "huber"]);
+/// assert_eq!(names, ["cross-entropy", "focal", "mse", "bce", "asymmetric", "huber", "in-batch-softmax"]);
 /// ```
-pub const OBJECTIVES: &[ObjectiveKind] =
-    &[cross_entropy::CROSS_ENTROPY, focal::FOCAL, mse::MSE, bce::BCE, asymmetric::ASYMMETRIC, huber::HUBER];
+pub const OBJECTIVES: &[ObjectiveKind] = &[
+    cross_entropy::CROSS_ENTROPY,
+    focal::FOCAL,
+    mse::MSE,
+    bce::BCE,
+    asymmetric::ASYMMETRIC,
+    huber::HUBER,
+    in_batch::IN_BATCH,
+];
 
 /// The default loss function of a task.
 ///

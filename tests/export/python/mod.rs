@@ -6,6 +6,7 @@ mod explanations;
 mod exported;
 mod foreign_packages;
 mod packages;
+mod recommendations;
 mod texts;
 mod torchrun;
 mod torchvision;

@@ -15,9 +15,15 @@ pub fn code(model: &Path, metadata: &Metadata, methods: &[String]) -> String {
     )
 }
 
-/// The call in Python and in C++: for a text, a row of a table, or a tensor of this shape.
+/// The call in Python and in C++: for a user, a text, a row of a table, or a tensor of this shape.
 fn calls(input: &InputShape, methods: &[String]) -> (String, String) {
     let has = |name: &str| methods.iter().any(|method| method == name);
+    if has("recommend") {
+        return (
+            r#"model.recommend("USER", 10, [])"#.to_string(),
+            r#"model.get_method("recommend")({"USER", 10, c10::List<std::string>()})"#.to_string(),
+        );
+    }
     if has("predict_text") {
         return (
             r#"model.predict_text(["a text"])"#.to_string(),

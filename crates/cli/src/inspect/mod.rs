@@ -268,6 +268,7 @@ fn describe_outputs(metadata: &Metadata) -> String {
     let names = terminal::list(&metadata.classes);
     match &metadata.outputs {
         Outputs::Classification => format!("classes     {names}\n"),
+        Outputs::Ranking => "output      the score of a user and an item\n".to_string(),
         Outputs::Multilabel { thresholds } => {
             let thresholds: Vec<_> = thresholds.iter().map(|threshold| format!("{threshold:.3}")).collect();
             format!("labels      {names}\nthresholds  {}\n", thresholds.join(", "))

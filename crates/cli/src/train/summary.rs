@@ -1,7 +1,9 @@
 //! What a training prints before and after: data, model, device and folder; metrics, files and the next commands.
 
+use cresset::data::column::ColumnKind;
 use cresset::data::{Dataset, Inputs, TaskKind, audit, room, terminal};
 use cresset::evaluate::{Evaluation, Sums};
+use cresset::model::Outputs;
 use cresset::options::{ModelChoice, device};
 use cresset::recipe::Recipe;
 use cresset::run::{Prepared, Run, RunFolder, Trained};
@@ -121,6 +123,20 @@ fn targets(dataset: &Dataset) -> String {
         TaskKind::Classification => format!("{} classes", dataset.classes.len()),
         TaskKind::Multilabel => format!("{} labels (multi-label)", dataset.classes.len()),
         TaskKind::Regression => format!("predicting {} (regression)", terminal::line(&dataset.classes[0])),
+        TaskKind::Ranking => choices(dataset),
+    }
+}
+
+/// The numbers of users and items of the training set.
+fn choices(dataset: &Dataset) -> String {
+    let categories = |kind: &ColumnKind| match kind {
+        ColumnKind::Code { categories, .. } => thousands(categories.len()),
+        _ => String::new(),
+    };
+    let kinds = dataset.table.iter().flat_map(|table| &table.columns).map(|column| categories(&column.kind));
+    match &kinds.collect::<Vec<_>>()[..] {
+        [users, items] => format!("choices of {items} items by {users} users (ranking)"),
+        _ => "ranking".to_string(),
     }
 }
 
@@ -147,6 +163,7 @@ fn score(part: &str, evaluation: &Evaluation) -> String {
     let (name, value) = match &evaluation.sums {
         Sums::Classes(confusion) => ("accuracy", format!("{:.2} %", 100. * confusion.accuracy())),
         Sums::Labels(counts) => ("micro F1", format!("{:.2} %", 100. * counts.micro_f1())),
+        Sums::Ranking(sums) => ("NDCG@10", format!("{:.4}", sums.ndcg())),
         Sums::Values(errors) => ("R²", errors.r2().map_or("–".to_string(), |r2| format!("{r2:.4}"))),
     };
     format!("{:<19}  {value} ", format!("{part} {name}"))
@@ -163,6 +180,12 @@ fn counted(evaluation: &Evaluation) -> String {
         Sums::Values(errors) => {
             format!("mean absolute error {:.4}, {} rows", errors.mae(), errors.examples())
         }
+        Sums::Ranking(sums) => format!(
+            "hit rate@10 {:.4}, recall@10 {:.4}, {} users",
+            sums.hit_rate(),
+            sums.recall(),
+            thousands(sums.users() as usize)
+        ),
     }
 }
 
@@ -172,6 +195,16 @@ pub fn result(folder: &RunFolder, trained: &Trained) -> String {
         true => "learning curves, confusion matrix, errors",
         false => "learning curves, metrics, errors",
     };
+    let next = match outputs {
+        Outputs::Ranking => {
+            format!("Recommend  cresset recommend {} --user USER\n", terminal::argument(folder.path()))
+        }
+        _ => format!(
+            "Report   cresset report {argument}  ({report})\nPredict  cresset predict {argument} {input}\n",
+            argument = terminal::argument(folder.path()),
+            input = input(trained),
+        ),
+    };
     format!(
         r#"{scores}written to {folder}/
   model.pt       the trained model, for any libtorch program
@@ -180,17 +213,18 @@ pub fn result(folder: &RunFolder, trained: &Trained) -> String {
   split.csv      the split of each row
   checkpoints/   best and last weights
 
-Report   cresset report {argument}  ({report})
-Predict  cresset predict {argument} {input}
-"#,
+{next}"#,
         scores = scores(trained),
         score = outputs.score_name(),
         folder = terminal::path(folder.path()),
-        argument = terminal::argument(folder.path()),
-        input = match (&trained.metadata.input.table, trained.metadata.input.shape.image()) {
-            (_, Some(_)) => "IMAGE…",
-            (Some(layout), _) if layout.is_text() => "TEXT.txt",
-            _ => "TABLE.csv",
-        },
     )
+}
+
+/// An input of the model, for an example.
+fn input(trained: &Trained) -> &'static str {
+    match (&trained.metadata.input.table, trained.metadata.input.shape.image()) {
+        (_, Some(_)) => "IMAGE…",
+        (Some(layout), _) if layout.is_text() => "TEXT.txt",
+        _ => "TABLE.csv",
+    }
 }

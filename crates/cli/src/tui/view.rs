@@ -73,7 +73,7 @@ pub fn draw(state: &State, frame: &mut Frame) {
         chart(state, "loss", &LOSS, LegendPosition::TopRight, left, frame);
         let name = state.outputs.score_name();
         let (title, curves) = match state.outputs.task() {
-            TaskKind::Regression => (name.to_string(), &SCORE),
+            TaskKind::Regression | TaskKind::Ranking => (name.to_string(), &SCORE),
             _ => (format!("{name}, %"), &PERCENT),
         };
         chart(state, &title, curves, LegendPosition::BottomRight, right, frame);

@@ -2,7 +2,7 @@
 
 use super::{AuditedData, Finding, Severity};
 use crate::error::quoted;
-use crate::{Dataset, Inputs, Strata};
+use crate::{Dataset, Inputs, Strata, Targets};
 
 /// A column that predicts the label with this accuracy leaks it.
 const LEAKING: f64 = 0.99;
@@ -85,6 +85,10 @@ pub fn missing(audited: &AuditedData) -> Vec<Finding> {
 /// Columns that predict the label on their own, such as a diagnosis code.
 pub fn leaking(audited: &AuditedData) -> Vec<Finding> {
     let dataset = audited.dataset;
+    if dataset.targets == Targets::Interactions {
+        // Choices have no label.
+        return Vec::new();
+    }
     let Strata { of_example, count } = dataset.strata();
     let most = super::largest(&of_example, count);
     if most as f64 >= TRIVIAL * dataset.rows() as f64 {

@@ -47,6 +47,7 @@ impl Audit {
                     self.classes.len()
                 )
             }
+            (TaskKind::Ranking, _) => "choices of items by users".to_string(),
             _ => format!("{} classes", self.classes.len()),
         }
     }

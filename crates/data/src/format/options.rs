@@ -28,7 +28,13 @@ options! {
         /// (multi-label)
         pub labels: Option<String> = option("COLUMNS").not_empty().heading(DATA),
 
-        /// What to predict for each example [default: regression if --label selects a column of quantities, multilabel with
+        /// User column of a table of choices, such as clicks or ratings, one per row: with --item, trains a model that recommends items
+        pub user: Option<ColumnChoice> = option("COLUMN").heading(DATA).essential(),
+
+        /// Item column of a table of choices
+        pub item: Option<ColumnChoice> = option("COLUMN").heading(DATA).essential(),
+
+        /// What to predict for each example [default: ranking with --user and --item, regression if --label selects a column of quantities, multilabel with
         /// --labels and if labels of an image list are combined, else classification]
         pub task: Option<TaskKind> = option("TASK").heading(DATA),
 
@@ -111,6 +117,9 @@ impl DataOptions {
     /// # Errors
     /// `--labels` for another task.
     pub(crate) fn targets(&self) -> crate::error::Result<TargetChoice> {
+        if let Some(ranking) = self.ranking()? {
+            return Ok(ranking);
+        }
         let task = match (self.task, &self.labels) {
             (None | Some(TaskKind::Multilabel), Some(_)) => Some(TaskKind::Multilabel),
             (Some(task), Some(_)) => {
@@ -122,6 +131,36 @@ impl DataOptions {
             (task, None) => task,
         };
         Ok(TargetChoice { task, is_selected: self.label != ColumnChoice::Last })
+    }
+
+    /// The choice of ranking, by `--user`, `--item` or `--task`.
+    ///
+    /// # Errors
+    /// One of the options without the other, and options for other tasks.
+    fn ranking(&self) -> crate::error::Result<Option<TargetChoice>> {
+        let is_chosen = self.task == Some(TaskKind::Ranking);
+        let problem = match (&self.user, &self.item, self.task) {
+            (None, None, _) if !is_chosen => return Ok(None),
+            (Some(_), Some(_), Some(task)) if !is_chosen => {
+                format!("--user and --item are for --task ranking, but --task is {}", task.name())
+            }
+            (Some(_), Some(_), _) => {
+                let others = [
+                    ("--label", self.label != ColumnChoice::Last),
+                    ("--labels", self.labels.is_some()),
+                    ("--text", self.text.is_some()),
+                    ("--group", self.group.is_some()),
+                ];
+                let Some((other, _)) = others.into_iter().find(|(_, is_set)| *is_set) else {
+                    return Ok(Some(TargetChoice { task: Some(TaskKind::Ranking), is_selected: false }));
+                };
+                format!(
+                    "{other} is not for ranking, where each row is the choice of an item by a user; leave it out"
+                )
+            }
+            _ => "a ranking needs both --user COLUMN and --item COLUMN".to_string(),
+        };
+        Err(Error::Usage(problem))
     }
 
     /// The memory budget for the values of a file.

@@ -2,6 +2,7 @@
 
 mod folds;
 mod grouped;
+mod leave_one_out;
 mod method;
 mod stratified;
 mod time;
@@ -70,8 +71,10 @@ impl Split {
     /// # Errors
     /// Lists that cannot be read or that overlap, and data that leaves the training or validation set empty.
     pub fn new(dataset: &Dataset, plan: &SplitOptions) -> Result<Self> {
-        if let Some(SplitMethod::Time(column)) = &plan.method {
-            return time::split(dataset, column, plan.share);
+        match &plan.method {
+            Some(SplitMethod::Time(column)) => return time::split(dataset, column, plan.share),
+            Some(SplitMethod::LeaveOneOut(column)) => return leave_one_out::split(dataset, column.as_ref()),
+            None => {}
         }
         if let Some(split) = of_all_rows(dataset, plan) {
             split.check(dataset)?;

@@ -16,10 +16,7 @@ use crate::{Dataset, Names};
 /// # Errors
 /// Data that is not a table, a column that does not exist or has anything but numbers or dates, and fewer than three examples.
 pub fn split(dataset: &Dataset, column: &ColumnChoice, share: f64) -> Result<Split> {
-    if dataset.portions.is_some() {
-        let problem = "the data has a split of its own, which --split cannot replace; select it with --test-list and --validation-list, or remove it";
-        return Err(Error::data(dataset.path.as_path(), problem));
-    }
+    refuse_own_split(dataset)?;
     let times = times(dataset, column)?;
     let mut order: Vec<usize> = (0..times.len()).collect();
     order.sort_by(|a, b| times[*a].total_cmp(&times[*b]));
@@ -42,6 +39,16 @@ pub fn split(dataset: &Dataset, column: &ColumnChoice, share: f64) -> Result<Spl
         test: sorted(&order[train + count..]),
         folds: None,
     })
+}
+
+/// Refuses data whose source defines the split.
+pub(super) fn refuse_own_split(dataset: &Dataset) -> Result<()> {
+    if dataset.portions.is_none() {
+        return Ok(());
+    }
+    let problem =
+        "the data has a split of its own, which --split cannot replace; use it without --split, or remove it";
+    Err(Error::data(dataset.path.as_path(), problem))
 }
 
 /// The time of each example: the number in its cell, or the days of a date since 1970-01-01.

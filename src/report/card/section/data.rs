@@ -35,6 +35,7 @@ pub fn section(card: &Card) -> String {
     facts.push(format!("Preprocessing (part of the model): {}", preprocessing(card)));
     let counts = match card.task() {
         TaskKind::Regression => values(card),
+        TaskKind::Ranking => String::new(),
         _ => format!("{}\n{}\n", classes(card), balance(card)),
     };
     format!(
@@ -51,6 +52,7 @@ fn targets(card: &Card) -> String {
         TaskKind::Classification => format!(" in {} classes", classes.len()),
         TaskKind::Multilabel => format!(" with any number of {} labels", classes.len()),
         TaskKind::Regression => format!(" with a value of {}", plain(&classes[0])),
+        TaskKind::Ranking => " of an item chosen by a user".to_string(),
     }
 }
 

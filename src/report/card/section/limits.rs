@@ -89,7 +89,7 @@ fn precision(measured: &PartEvaluation) -> Option<String> {
 /// What was fitted to the validation set in addition to the choice of the epoch.
 fn fitted(card: &Card) -> Option<String> {
     match &card.metadata.outputs {
-        Outputs::Classification => None,
+        Outputs::Classification | Outputs::Ranking => None,
         Outputs::Multilabel { .. } => Some(
             "The thresholds of the labels were tuned on the validation set for the highest F1; other costs of errors need other \
              thresholds."
@@ -187,6 +187,9 @@ fn closed_world(card: &Card) -> String {
             format!(
                 "The model knows only its {count} labels, and it does not detect inputs unlike the training data."
             )
+        }
+        TaskKind::Ranking => {
+            "The model recommends only items of the training data, and knows nothing of users who are not in it.".to_string()
         }
         TaskKind::Regression => {
             let range = card.rows.of_values.first();

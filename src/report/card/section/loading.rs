@@ -22,7 +22,7 @@ pub fn section(card: &Card) -> String {
         names = match card.task() {
             TaskKind::Classification => "The class names are",
             TaskKind::Multilabel => "The names of the labels are",
-            TaskKind::Regression => "The name of the predicted number is",
+            TaskKind::Regression | TaskKind::Ranking => "The name of the predicted number is",
         }
     )
 }

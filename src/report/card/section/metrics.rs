@@ -52,6 +52,11 @@ fn explanation(task: TaskKind) -> [&'static str; 3] {
             "The interval of exact match is a Wilson interval; the others are ",
             "They do not cover the choice of the thresholds.",
         ],
+        TaskKind::Ranking => [
+            "All items that a user did not choose before are ranked by their score.",
+            "Intervals of the metrics are ",
+            "",
+        ],
         TaskKind::Regression => [
             "Errors are in the unit of the predicted number. The prediction interval is fitted to the validation set by split conformal \
              prediction, so its coverage there is at least the promised one by construction.",

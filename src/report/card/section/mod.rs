@@ -65,6 +65,7 @@ pub fn summary(card: &Card) -> String {
             "A multi-label classifier of {inputs}, which assigns any number of {} labels: {names}.",
             classes.len()
         ),
+        TaskKind::Ranking => format!("A model that recommends items to users, from {inputs}."),
         TaskKind::Regression => format!("A regression model of {inputs}, which predicts a number: {names}."),
     };
     let rows = thousands(measured.report.rows as usize);

@@ -91,6 +91,10 @@ impl TextColumnCells<'_> {
         match declared {
             Declared::Number | Declared::Ignore => unreachable!("their cells are no texts"),
             Declared::Category => input(self.categories()),
+            Declared::Index => {
+                let texts = self.texts.iter().map(|(text, _)| text.to_string());
+                input(ColumnKind::Code { categories: sorted_classes(texts.collect()), unknown: false })
+            }
             Declared::Ordinal(order) => input(ColumnKind::Ordinal { categories: order.clone() }),
             Declared::Boolean => input(ColumnKind::Boolean),
             Declared::Text => input(ColumnKind::Text { features: hashing::FEATURES }),

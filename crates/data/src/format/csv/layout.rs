@@ -68,7 +68,7 @@ impl Layout {
         let texts = options.text.as_deref().map(choices).transpose()?.unwrap_or_default();
         let needs_names = !types.is_empty()
             || by_name(&Some(options.label.clone()))
-            || by_name(&options.group)
+            || [&options.group, &options.user, &options.item].iter().any(|choice| by_name(choice))
             || several.iter().chain(&texts).any(|choice| matches!(choice, ColumnChoice::Name(_)));
         let position = |choice: &ColumnChoice, names: Option<&[String]>| find(path, choice, width, names);
         // The label position is known without a header, unless it is selected by name, which a number may be.
@@ -79,13 +79,20 @@ impl Layout {
         let header = if is_header { Some(sample.header(path)?) } else { None };
         let names = header.as_ref().map(|(names, _)| names.as_slice());
         let label = position(&options.label, names)?;
+        let ranked = match (&options.user, &options.item) {
+            (Some(user), Some(item)) => Some([position(user, names)?, position(item, names)?]),
+            _ => None,
+        };
+        if ranked.is_some_and(|[user, item]| user == item) {
+            return Err(Error::data(path, "--user and --item select the same column"));
+        }
         let group = options.group.as_ref().map(|group| position(group, names)).transpose()?;
         let ignored = options.ignore.as_deref().map(choices).transpose()?.unwrap_or_default();
         let ignored = ignored.iter().map(|choice| position(choice, names)).collect::<Result<Vec<_>>>()?;
         let texts = texts.iter().map(|choice| position(choice, names)).collect::<Result<Vec<_>>>()?;
         check_texts(path, &texts, label)?;
         let label_columns = label_columns(path, options, width, names)?;
-        let label = label_columns.is_empty().then_some(label);
+        let label = (label_columns.is_empty() && ranked.is_none()).then_some(label);
         let declared = match &options.schema {
             Some(schema) => {
                 let names: Vec<_> = (0..width).map(|column| column_name(names, column)).collect();
@@ -104,7 +111,10 @@ impl Layout {
                 && !label_columns.iter().any(|label| label.position == *column)
         };
         let rows = if header.is_some() { &sample.rows[1..] } else { &sample.rows[..] };
-        let columns: Vec<usize> = (0..width).filter(is_input).collect();
+        let columns: Vec<usize> = match ranked {
+            Some(columns) => columns.to_vec(),
+            None => (0..width).filter(is_input).collect(),
+        };
         if columns.is_empty() {
             return Err(Error::data(path, "there are no input columns"));
         }
@@ -115,7 +125,8 @@ impl Layout {
             position,
             is_text: format.is_text && (!basic || format.notation.is_plain()),
             notation: format.notation,
-            takes_missing: options.missing != Missing::Error,
+            // Who chose what has to be known.
+            takes_missing: options.missing != Missing::Error && ranked.is_none(),
             is_fixed: false,
             declared: None,
         };
@@ -125,6 +136,9 @@ impl Layout {
             input.declare(declared[input.position].clone());
             if !texts.is_empty() {
                 input.declare(Some(Declared::Text));
+            }
+            if ranked.is_some() {
+                input.declare(Some(Declared::Index));
             }
         }
         let missing = options.missing;

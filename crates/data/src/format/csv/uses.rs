@@ -75,7 +75,9 @@ impl Uses {
         let kept = kept.collect::<Result<Vec<usize>>>()?;
         let names = names(layout);
         let infer = |(index, input): (usize, &InputColumn), is_kept: bool| match options.column_types {
-            ColumnTypes::Basic if options.text.is_none() => basic(input, cells.texts(index)),
+            ColumnTypes::Basic if options.text.is_none() && options.user.is_none() => {
+                basic(input, cells.texts(index))
+            }
             _ => of_column(index, input, &names[input.position], cells, layout, is_kept),
         };
         let inputs = || layout.inputs.iter().enumerate();

@@ -94,7 +94,7 @@ fn store(path: &Path, files: &[PathBuf], options: &DataOptions, to: &Path) -> Re
     }
     let reader = ChunkReader::open(path)?;
     let beginning = reader.beginning();
-    let (mut layout, inferred) =
+    let (mut layout, mut inferred) =
         Layout::of(path, beginning, delimiter::delimiter(path, beginning), reader.types(), options)?;
     drop(reader);
     let stored =
@@ -106,7 +106,8 @@ fn store(path: &Path, files: &[PathBuf], options: &DataOptions, to: &Path) -> Re
     if texts.is_empty() {
         return Err(error);
     }
-    layout.read_as_texts(&texts);
+    layout.read_as_texts(&texts.iter().map(|(column, _)| *column).collect::<Vec<_>>());
+    inferred.read_as_texts(texts);
     let (pass, sha256) = store_text(path, &layout, to)?;
     finish(pass, &inferred, options, sha256)
 }

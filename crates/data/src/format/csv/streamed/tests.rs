@@ -147,6 +147,7 @@ fn the_split_is_that_of_rows_in_memory() {
         train_list: None,
         validation_list: None,
         test_list: None,
+        method: None,
         seed: 7,
     };
     let options = DataOptions::default();

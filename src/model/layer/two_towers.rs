@@ -1,0 +1,209 @@
+//! Vectors of users and items, whose product is the score of the item for the user.
+
+use tch::nn::{self, Init};
+use tch::{Kind, Tensor};
+
+use super::{Layer, Parameters};
+use crate::model::script::{Class, Script};
+
+/// A vector of length 1 for each user and each item, and one for those that are unknown: the indexes of user and item (N, 2) to the product
+/// of their vectors divided by the temperature, (N, 1). The index -1 is an unknown user or item.
+///
+/// In training, the result is the score of each user for the items of all examples, (N, N), less the logarithm of the frequency of the
+/// item (Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", 2019). An item that is that of the
+/// user, in another example, has the score minus infinity. The gradients are sparse, so that the time of a step does not depend on the
+/// numbers of users and items.
+///
+/// ```
+/// use cresset::model::layer::{Layer, TwoTowers};
+/// use tch::{Device, Tensor, nn};
+///
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let towers = TwoTowers::new(&variables.root(), [3, 5], 8, 0.1);
+/// let pairs = Tensor::from_slice2(&[[0f32, 4.], [2., 1.], [-1., 0.]]);
+/// assert_eq!(towers.forward(&pairs, false).size(), [3, 1]);
+/// assert_eq!(towers.forward(&pairs, true).size(), [3, 3]);
+/// assert_eq!(towers.item_scores(&Tensor::from_slice(&[0i64, 2])).unwrap().size(), [2, 5]);
+/// ```
+#[derive(Debug)]
+pub struct TwoTowers {
+    /// The vectors of the unknown user and of the users, (users + 1, width).
+    users: Tensor,
+    /// The vectors of the unknown item and of the items, (items + 1, width).
+    items: Tensor,
+    /// The logarithm of the frequency of each item among the training examples, (items + 1).
+    log_frequency: Tensor,
+    temperature: f64,
+}
+
+/// The name of the buffer with the logarithms of the frequencies.
+pub(crate) const LOG_FREQUENCY: &str = "log_frequency";
+
+/// Avoids a division by 0.
+const SHORTEST: f64 = 1e-12;
+
+impl TwoTowers {
+    /// Creates `users` and `items`, normal with an expected length of 1, and `log_frequency`, zeros, in `path`.
+    pub fn new(path: &nn::Path, [users, items]: [usize; 2], width: i64, temperature: f64) -> Self {
+        let init = Init::Randn { mean: 0., stdev: 1. / (width as f64).sqrt() };
+        TwoTowers {
+            users: path.parameter("users", &[users as i64 + 1, width], init),
+            items: path.parameter("items", &[items as i64 + 1, width], init),
+            log_frequency: path.zeros_no_train(LOG_FREQUENCY, &[items as i64 + 1]),
+            temperature,
+        }
+    }
+
+    /// The vectors of users, (N, width), by their rows.
+    fn user_vectors(&self, rows: &Tensor, train: bool) -> Tensor {
+        unit(&Tensor::embedding(&self.users, rows, -1, false, train)) / self.temperature
+    }
+
+    fn item_vectors(&self, rows: &Tensor, train: bool) -> Tensor {
+        unit(&Tensor::embedding(&self.items, rows, -1, false, train))
+    }
+
+    /// The scores of all pairs of users and items of the examples, (N, N).
+    fn scores_of_batch(&self, users: &Tensor, items: &Tensor) -> Tensor {
+        let scores = self.user_vectors(users, true).matmul(&self.item_vectors(items, true).tr());
+        let scores = scores - self.log_frequency.index_select(0, items);
+        let is_same = items.unsqueeze(0).eq_tensor(&items.unsqueeze(1));
+        let is_other = Tensor::eye(items.size()[0], (Kind::Bool, items.device())).logical_not();
+        scores.masked_fill(&is_same.logical_and(&is_other), f64::NEG_INFINITY)
+    }
+}
+
+/// The rows of indexes (N), int64: 0 for -1 and for indexes without a vector.
+fn rows(indexes: &Tensor, count: i64) -> Tensor {
+    let places = (indexes + 1).clamp_min(0);
+    &places * places.lt(count).to_kind(Kind::Int64)
+}
+
+/// Vectors (N, width) with length 1.
+fn unit(vectors: &Tensor) -> Tensor {
+    vectors / vectors.square().sum_dim_intlist(-1, true, None::<Kind>).sqrt().clamp_min(SHORTEST)
+}
+
+impl Layer for TwoTowers {
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        let indexes = x.to_kind(Kind::Int64);
+        let users = rows(&indexes.select(1, 0), self.users.size()[0]);
+        let items = rows(&indexes.select(1, 1), self.items.size()[0]);
+        if train {
+            return self.scores_of_batch(&users, &items);
+        }
+        (self.user_vectors(&users, false) * self.item_vectors(&items, false)).sum_dim_intlist(
+            -1,
+            true,
+            None::<Kind>,
+        )
+    }
+
+    fn script(&self) -> Script {
+        let methods = format!(
+            r#"  def rows(self: {{class}}, indexes: Tensor, count: int) -> Tensor:
+    places = torch.clamp_min(torch.add(indexes, 1), 0)
+    return torch.mul(places, torch.lt(places, count).to(4))
+  def unit(self: {{class}}, vectors: Tensor) -> Tensor:
+    lengths = torch.sqrt(torch.sum(torch.square(vectors), [-1], True))
+    return torch.div(vectors, torch.clamp_min(lengths, {SHORTEST:?}))
+  def user_vectors(self: {{class}}, users: Tensor) -> Tensor:
+    vectors = torch.embedding(self.users, self.rows(users, torch.size(self.users, 0)))
+    return torch.div(self.unit(vectors), {temperature:?})
+  def item_vectors(self: {{class}}, items: Tensor) -> Tensor:
+    return self.unit(torch.embedding(self.items, self.rows(items, torch.size(self.items, 0))))
+  def item_scores(self: {{class}}, users: Tensor) -> Tensor:
+    items = torch.slice(self.items, 0, 1, 9223372036854775807, 1)
+    return torch.matmul(self.user_vectors(users), torch.t(self.unit(items)))
+  def forward(self: {{class}}, x: Tensor) -> Tensor:
+    indexes = x.to(4)
+    users = self.user_vectors(torch.select(indexes, 1, 0))
+    items = self.item_vectors(torch.select(indexes, 1, 1))
+    return torch.sum(torch.mul(users, items), [-1], True)
+"#,
+            temperature = self.temperature
+        );
+        let class = Class::new("TwoTowers", methods);
+        Script::Class(class.parameter("users", &self.users).parameter("items", &self.items))
+    }
+
+    fn describe(&self) -> String {
+        let [users, items] = [&self.users, &self.items].map(|vectors| vectors.size()[0] - 1);
+        format!("vectors of {users} users and {items} items, {} values", self.users.size()[1])
+    }
+
+    fn multiply_adds(&self, input: &[i64], _output: &[i64]) -> u64 {
+        super::product(&[input[0], self.users.size()[1]])
+    }
+
+    fn sparse_parameters(&self) -> Vec<String> {
+        ["users", "items"].map(String::from).to_vec()
+    }
+
+    fn item_scores(&self, users: &Tensor) -> Option<Tensor> {
+        let items = self.items.narrow(0, 1, self.items.size()[0] - 1);
+        let users = self.user_vectors(&rows(users, self.users.size()[0]), false);
+        Some(users.matmul(&unit(&items).tr()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    fn towers() -> (nn::VarStore, TwoTowers) {
+        tch::manual_seed(1);
+        let variables = nn::VarStore::new(Device::Cpu);
+        let mut towers = TwoTowers::new(&variables.root(), [3, 4], 6, 0.2);
+        tch::no_grad(|| towers.log_frequency.copy_(&Tensor::from_slice(&[-5f32, -1., -2., -3., -4.])));
+        (variables, towers)
+    }
+
+    #[test]
+    fn the_score_of_a_pair_is_the_cosine_over_the_temperature_and_all_forms_agree() {
+        let (_variables, towers) = towers();
+        let pairs = Tensor::from_slice2(&[[2f32, 1.], [-1., 3.], [7., -1.]]);
+        let scores = Vec::<f32>::try_from(towers.forward(&pairs, false).view(-1)).unwrap();
+        let of = |user: i64, item: i64| {
+            let (user, item) = (towers.users.get(user), towers.items.get(item));
+            (user.dot(&item) / user.norm() / item.norm() / 0.2).double_value(&[]) as f32
+        };
+        // Index -1 and indexes without a vector are row 0.
+        for (score, expected) in scores.iter().zip([of(3, 2), of(0, 4), of(0, 0)]) {
+            assert!((score - expected).abs() < 1e-5, "{score}, {expected}");
+        }
+        let all = towers.item_scores(&Tensor::from_slice(&[2i64, -1])).unwrap();
+        assert!((all.double_value(&[0, 1]) as f32 - scores[0]).abs() < 1e-5);
+        assert!((all.double_value(&[1, 3]) as f32 - scores[1]).abs() < 1e-5);
+    }
+
+    #[test]
+    fn the_script_computes_the_same() {
+        let (_variables, towers) = towers();
+        let Script::Class(class) = towers.script() else { panic!("it is a class") };
+        let (source, name, values) = class.compile().unwrap();
+        let module = cresset_bridge::script::Module::from_source(&source, &name, &values).unwrap();
+        let pairs = Tensor::from_slice2(&[[2f32, 1.], [-1., 3.], [7., -1.]]);
+        assert_eq!(module.call("forward", &pairs).unwrap()[0], towers.forward(&pairs, false));
+        let users = Tensor::from_slice(&[2i64, -1, 9]);
+        assert_eq!(module.call("item_scores", &users).unwrap()[0], towers.item_scores(&users).unwrap());
+    }
+
+    #[test]
+    fn training_corrects_for_frequencies_and_leaves_out_the_own_item_of_others() {
+        let (_variables, towers) = towers();
+        let pairs = Tensor::from_slice2(&[[0f32, 1.], [1., 1.], [2., 3.]]);
+        let scores = towers.forward(&pairs, true);
+        assert_eq!(scores.double_value(&[0, 1]), f64::NEG_INFINITY);
+        let all = towers.item_scores(&Tensor::from_slice(&[0i64, 1, 2])).unwrap();
+        for (row, column, item, log_frequency) in
+            [(0, 0, 1, -2.), (0, 2, 3, -4.), (2, 1, 1, -2.), (2, 2, 3, -4.)]
+        {
+            let expected = all.double_value(&[row, item]) - log_frequency;
+            assert!((scores.double_value(&[row, column]) - expected).abs() < 1e-5);
+        }
+        scores.log_softmax(1, Kind::Float).diagonal(0, 0, 1).sum(Kind::Float).backward();
+        assert!(towers.users.grad().is_sparse() && towers.items.grad().is_sparse());
+    }
+}

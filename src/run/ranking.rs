@@ -1,0 +1,86 @@
+//! The parts of a run that are particular to recommendations.
+
+use tch::{Kind, Tensor};
+
+use crate::data::{Dataset, Inputs, Split};
+use crate::distributed::World;
+use crate::error::{Error, Result};
+use crate::loader::{Batches, EvaluationLoader, MemoryExamples, RankingSet};
+use crate::model::Network;
+
+/// Choices of users, which are evaluated by ranking all items.
+pub(super) struct RankedExamples {
+    examples: MemoryExamples,
+    set: RankingSet,
+}
+
+impl RankedExamples {
+    /// The choices in `rows`. A user is not to choose again what is in an earlier part of the split.
+    pub fn new(examples: MemoryExamples, dataset: &Dataset, rows: &[i64], split: &Split) -> Result<Self> {
+        let before: &[&[i64]] = match rows == split.test {
+            true => &[&split.train, &split.validation],
+            false => &[&split.train],
+        };
+        let set = RankingSet::of(dataset, rows, before)?;
+        if rows == split.validation && !set.has_choices() {
+            let problem = "no user of the validation set chose an item of the training set for the first time, so recommendations cannot be compared with choices; use more data or another --split";
+            return Err(Error::data(dataset.path.as_path(), problem));
+        }
+        Ok(RankedExamples { examples, set })
+    }
+}
+
+impl EvaluationLoader for RankedExamples {
+    fn rows(&self) -> usize {
+        self.examples.rows()
+    }
+
+    fn device(&self) -> tch::Device {
+        self.examples.device()
+    }
+
+    fn in_order(&self) -> Batches<'_> {
+        self.examples.in_order()
+    }
+
+    fn ranking(&self) -> Option<&RankingSet> {
+        Some(&self.set)
+    }
+}
+
+/// The items, by their index, that the user with this index chose in a data set of choices.
+pub fn chosen_items(dataset: &Dataset, user: i64) -> Vec<i64> {
+    let Inputs::Floats(values) = &dataset.inputs else { return Vec::new() };
+    let own = values.chunks_exact(2).filter(|row| row[0] as i64 == user && row[1] >= 0.);
+    own.map(|row| row[1] as i64).collect()
+}
+
+/// Refuses to train with several processes: a batch has the items of one.
+pub(super) fn check(world: &World) -> Result<()> {
+    if world.is_alone() {
+        return Ok(());
+    }
+    let problem = "a model of recommendations is trained by one process, whose batches have all negative items; start it without a launcher";
+    Err(Error::Usage(problem.to_string()))
+}
+
+/// Stores the frequencies of the items among the training examples in a network with two towers. A share `masked` of the items is trained
+/// as unknown.
+pub(super) fn set_frequencies(network: &Network, dataset: &Dataset, split: &Split, masked: f64) {
+    let name = network.log_frequency();
+    let Some(stored) = name.and_then(|name| network.state().remove(&name)) else { return };
+    let Inputs::Floats(values) = &dataset.inputs else { return };
+    let mut counts = vec![0f64; stored.size()[0] as usize];
+    for row in &split.train {
+        counts[(values[2 * *row as usize + 1] + 1.) as usize] += 1.;
+    }
+    let rows = split.train.len() as f64;
+    // An item that occurs less than once in all examples has the frequency of one that occurs once.
+    let of = |count: &f64| ((count * (1. - masked)).max(1.) / rows).ln() as f32;
+    let mut logarithms: Vec<f32> = counts.iter().map(of).collect();
+    logarithms[0] = ((masked * rows).max(1.) / rows).ln() as f32;
+    tch::no_grad(|| {
+        let mut stored = stored;
+        stored.copy_(&Tensor::from_slice(&logarithms).to_kind(Kind::Float));
+    });
+}
