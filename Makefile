@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help train install uninstall wheel release test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images bench-tables bench-text bench-encoder book build data libtorch doctor clean
+.PHONY: help train install uninstall wheel release test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images bench-tables bench-scale bench-text bench-encoder book build data libtorch doctor clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,10 @@ bench-few-images: build ## Run the benchmark of few images: pretrained or from s
 
 bench-tables: build ## Run the benchmark of the automatic recipe on 43 tables against gradient boosting (PROGRAMS=lightgbm, TABLES=iris,heart, SHUFFLES=1: less)
 	CRESSET_PYTHON=$$(scripts/python-env tables) cargo bench --bench tables
+
+bench-scale: build ## Run the benchmark of a click log streamed from Parquet against PyTorch's DataLoader (ROWS=50000000; LOG=FILE: a log of an earlier run)
+	torch=$$(scripts/python-env torch) && arrow=$$(scripts/python-env arrow) && \
+	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_ARROW=$$arrow cargo bench --bench stream_tables
 
 bench-text: build ## Run the benchmark of texts: mails, against TF-IDF and linear classifiers of scikit-learn (needs npm)
 	CRESSET_PYTHON=$$(scripts/python-env text) cargo bench --bench text
