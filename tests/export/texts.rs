@@ -1,5 +1,6 @@
 //! Models of texts, loaded by other programs, which pass strings.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -95,9 +96,15 @@ fn tokenizers_with_a_vocabulary_are_part_of_the_file() {
     let program = built(folder.path());
     let texts = std::fs::read_to_string(&table).unwrap();
     let lines: Vec<_> = texts.lines().chain(["Café, 会议 – it's"]).collect();
-    for (name, kind) in [("bert", TrainedKind::WordPiece), ("gpt", TrainedKind::ByteLevelBpe)] {
+    let trained = |kind| train(kind, &lines, 400).unwrap().to_json().unwrap();
+    let tokenizers = [
+        ("bert", trained(TrainedKind::WordPiece)),
+        ("gpt", trained(TrainedKind::ByteLevelBpe)),
+        ("xlm", unigram(&lines)),
+    ];
+    for (name, json) in tokenizers {
         let file = folder.path().join(format!("{name}.json"));
-        std::fs::write(&file, train(kind, &lines, 400).unwrap().to_json().unwrap()).unwrap();
+        std::fs::write(&file, json).unwrap();
         let out = folder.path().join(name);
         let data = mail_options(&table);
         let own = ["--tokenizer", text(&file), "--model", "bow", "--epochs", "3", "--lr", "0.01"];
@@ -123,6 +130,27 @@ fn tokenizers_with_a_vocabulary_are_part_of_the_file() {
     ]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("no.json: "), "{}", stderr(&refused));
+}
+
+/// The `tokenizer.json` of a Unigram model that knows the words and the characters of these lines.
+fn unigram(lines: &[&str]) -> String {
+    let words: BTreeSet<String> =
+        lines.iter().flat_map(|line| line.split([' ', ','])).map(|word| format!("▁{word}")).collect();
+    let characters: BTreeSet<String> = words.iter().flat_map(|word| word.chars()).map(String::from).collect();
+    let scored = |tokens: &BTreeSet<String>, score: f64| -> Vec<serde_json::Value> {
+        tokens.iter().map(|token| serde_json::json!([token, score])).collect()
+    };
+    let special = vec![serde_json::json!(["<unk>", 0.0]), serde_json::json!(["<pad>", 0.0])];
+    let longer: BTreeSet<String> = words.difference(&characters).cloned().collect();
+    let vocabulary = [special, scored(&longer, -4.5), scored(&characters, -7.25)].concat();
+    let model =
+        serde_json::json!({"type": "Unigram", "unk_id": 0, "vocab": vocabulary, "byte_fallback": false});
+    let marks = serde_json::json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true});
+    serde_json::json!({
+        "version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": marks, "post_processor": null,
+        "decoder": null, "model": model
+    })
+    .to_string()
 }
 
 /// The C++ example.
