@@ -118,7 +118,7 @@ pub static TABLE: [Entry; 16] = [
         name: "row-wise Adagrad",
         source: "crates/bridge/src/kernels/embedding_bag.cc",
         replaces: "`index_select`, `index_copy_` and `index_add_` of the optimizer of tables with sparse gradients",
-        condition: "`bow`, float32 on the CPU",
+        condition: "`bow` and `two-tower`, float32 on the CPU",
         gain: "0.80 (bag of words, batch 32: step)",
         is_exact: false,
         proof: BOW,
