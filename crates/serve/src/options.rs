@@ -26,7 +26,7 @@ options! {
         /// File for the drift of inputs and predictions, written every minute and at the end: JSON, or CSV if its name ends with .csv
         pub drift: Option<PathBuf> = option("FILE"),
 
-        /// Folder for inputs and predictions; without it, the server keeps no input that is not corrected
+        /// Folder for the inputs and predictions of all requests; without it, only corrected inputs are written to disk
         pub record: Option<PathBuf> = option("DIR"),
 
         /// How to handle categories that the model was not trained on
