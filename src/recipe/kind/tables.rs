@@ -34,8 +34,8 @@ const SIZES: &[Size] = &[
     Size { up_to: usize::MAX, epochs: 6, batch_size: 4_096, width: 256, members: 8, dropout: 0., patience: 5 },
 ];
 
-/// The most training rows for which a bag is suggested. Of the tables that the recipe was tuned on, a bag of five has on average a lower
-/// test loss on the eight with fewer rows, and the same on those with more (docs/tables.md).
+/// The most training rows for which a bag is suggested. Of the tables that the recipe was tuned on, a bag of five had on average a lower
+/// test loss on the eight with fewer rows, and the same on those with more.
 const MOST_ROWS_OF_BAG: usize = 240;
 
 /// The model for most tables.
