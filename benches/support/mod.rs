@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "every benchmark uses only some of them")]
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -84,6 +84,12 @@ pub fn seconds(command: &mut Command) -> (f64, String) {
     let seconds = begun.elapsed().as_secs_f64();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     (seconds, String::from_utf8(output.stdout).expect("UTF-8"))
+}
+
+/// The folder of the packages of a Python environment.
+pub fn python_packages(python: &Path) -> PathBuf {
+    let folder = "import sysconfig; print(sysconfig.get_path('purelib'))";
+    seconds(Command::new(python).args(["-c", folder])).1.trim().into()
 }
 
 /// The median of the rounds' ratios.
