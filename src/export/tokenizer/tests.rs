@@ -93,6 +93,15 @@ fn other_options_of_the_normalizer_give_the_ids_of_the_crate() {
     }
 }
 
+/// A pair of texts has the ids and types of the crate.
+fn compare_pair(tokenizer: &Tokenizer, module: &Module, pair: [&[u8]; 2]) {
+    let [first, second] = pair.map(String::from_utf8_lossy);
+    let expected = tokenizer.encode_pair(&first, &second).unwrap();
+    let wide = |ids: &[u32]| ids.iter().map(|id| i64::from(*id)).collect::<Vec<_>>();
+    let got = module.call_with_texts("encode_pair", pair).unwrap();
+    assert_eq!(got, (wide(&expected.ids), wide(&expected.types)), "{first:?} {second:?}");
+}
+
 #[test]
 fn pairs_and_maximum_lengths_give_the_ids_and_types_of_the_crate() {
     for tokenizer in [trained(TrainedKind::WordPiece), roberta()] {
@@ -102,13 +111,9 @@ fn pairs_and_maximum_lengths_give_the_ids_and_types_of_the_crate() {
             let module = module(&tokenizer);
             let all: Vec<Vec<u8>> = mixed(500).collect();
             for pair in all.windows(2) {
-                let [first, second] = [&pair[0], &pair[1]].map(|text| String::from_utf8_lossy(text));
-                let expected = tokenizer.encode_pair(&first, &second).unwrap();
-                let wide = |ids: &[u32]| ids.iter().map(|id| i64::from(*id)).collect::<Vec<_>>();
-                let got = module.call_with_texts("encode_pair", [&pair[0], &pair[1]]).unwrap();
-                assert_eq!(got, (wide(&expected.ids), wide(&expected.types)), "{first:?} {second:?}");
+                compare_pair(&tokenizer, &module, [&pair[0], &pair[1]]);
                 let got = module.call_with_text("encode", &pair[0]).unwrap();
-                assert_eq!(got, of_crate(&tokenizer, &pair[0]), "{first:?}");
+                assert_eq!(got, of_crate(&tokenizer, &pair[0]), "{:?}", String::from_utf8_lossy(&pair[0]));
             }
         }
     }

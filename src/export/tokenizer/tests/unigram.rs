@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::{characters_map, script};
-use super::{TEXTS, compare, module, of_crate, texts};
+use super::{TEXTS, compare, compare_pair, module, of_crate, texts};
 
 /// The number of tokens, other than single characters.
 const TOKENS: usize = 3000;
@@ -204,11 +204,7 @@ fn pairs_and_files_keep_the_ids() {
     let (module, _) = crate::model::script::load(&path, tch::Device::Cpu, &[]).unwrap();
     let all: Vec<Vec<u8>> = texts::mixed(300).collect();
     for pair in all.windows(2) {
-        let [first, second] = [&pair[0], &pair[1]].map(|text| String::from_utf8_lossy(text));
-        let expected = tokenizer.encode_pair(&first, &second).unwrap();
-        let wide = |ids: &[u32]| ids.iter().map(|id| i64::from(*id)).collect::<Vec<_>>();
-        let got = module.call_with_texts("encode_pair", [&pair[0], &pair[1]]).unwrap();
-        assert_eq!(got, (wide(&expected.ids), wide(&expected.types)), "{first:?} {second:?}");
+        compare_pair(&tokenizer, &module, [&pair[0], &pair[1]]);
     }
 }
 
