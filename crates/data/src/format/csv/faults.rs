@@ -101,7 +101,7 @@ impl Faults {
         let (mut layout, _) =
             Layout::of(path, beginning, delimiter(path, beginning), reader.types(), options)?;
         let texts = Faults::text_columns(path, &layout);
-        layout.read_as_texts(&texts.into_iter().map(|(column, _)| column).collect::<Vec<_>>());
+        layout.read_as_texts(&texts);
         Ok(TableStats::of(path, &layout)?.faults(path, &layout, options))
     }
 

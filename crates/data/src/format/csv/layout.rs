@@ -159,11 +159,11 @@ impl Layout {
         Ok((layout, inferred))
     }
 
-    /// Takes the cells of these columns as texts.
-    pub(super) fn read_as_texts(&mut self, columns: &[usize]) {
-        let is_read = |input: &&mut InputColumn| {
-            input.declared.is_none() && !input.is_fixed && columns.contains(&input.position)
-        };
+    /// Takes the cells of these columns as texts: those that [`Faults::text_columns`](super::Faults::text_columns) finds.
+    pub(super) fn read_as_texts(&mut self, columns: &[(usize, u64)]) {
+        let is_text = |input: &InputColumn| columns.iter().any(|(column, _)| *column == input.position);
+        let is_read =
+            |input: &&mut InputColumn| input.declared.is_none() && !input.is_fixed && is_text(input);
         for input in self.inputs.iter_mut().filter(is_read) {
             (input.is_text, input.notation) = (true, Notation::Plain);
         }

@@ -174,7 +174,7 @@ impl TableParts {
             if texts.is_empty() {
                 return Err(error);
             }
-            layout.read_as_texts(&texts.iter().map(|(column, _)| *column).collect::<Vec<_>>());
+            layout.read_as_texts(&texts);
             inferred.read_as_texts(texts);
             let reader = ChunkReader::open(path)?;
             fingerprint = reader.fingerprint();
@@ -232,6 +232,14 @@ fn table_layout(layout: &Layout, columns: Vec<Column>) -> TableLayout {
     }
 }
 
+/// The error of a cell of an input that its column cannot have.
+fn cell_error(path: &Path, layout: &Layout, input: usize, line: u64, problem: &str) -> Error {
+    let column = layout.inputs[input].position;
+    let remedy = format!("; correct it, or ignore the column with --ignore {}", layout.choice(column));
+    let location = Location::line(path, line).column(layout.shown(column));
+    Error::data(location, format!("{problem}{remedy}"))
+}
+
 fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, uses: Uses) -> Result<Table> {
     let group = |number: &u32| parsed.group_texts.texts[*number as usize].clone();
     let groups = layout.group.map(|_| parsed.groups.iter().map(group).collect());
@@ -242,11 +250,7 @@ fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, uses: Use
         true => {
             let values = Encoder::new(&table).rows(parsed.values, &slots, &categories, |_, _, _| {});
             let fault = |CellFault { row, input, problem }| {
-                let input = layout.inputs[input].position;
-                let remedy =
-                    format!("; correct it, or ignore the column with --ignore {}", layout.choice(input));
-                let location = Location::line(path, parsed.lines[row]).column(layout.shown(input));
-                Error::data(location, problem + &remedy)
+                cell_error(path, layout, input, parsed.lines[row], &problem)
             };
             (values.map_err(fault)?, None)
         }

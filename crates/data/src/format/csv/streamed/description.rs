@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::cell_error;
 use super::super::encode::Encoder;
 use super::super::layout::Layout;
 use super::super::table_layout;
@@ -74,11 +75,7 @@ impl Description {
                 .filter_map(|(known, (_, line))| Some((known.as_ref().err()?, line)))
                 .min_by_key(|(_, line)| **line)
             {
-                let input = layout.inputs[index].position;
-                let remedy =
-                    format!("; correct it, or ignore the column with --ignore {}", layout.choice(input));
-                let location = Location::line(path, *line).column(layout.shown(input));
-                return Err(Error::data(location, format!("{problem}{remedy}")));
+                return Err(cell_error(path, layout, index, *line, problem));
             }
             stored.push(index);
             texts.push(own);

@@ -106,7 +106,7 @@ fn store(path: &Path, files: &[PathBuf], options: &DataOptions, to: &Path) -> Re
     if texts.is_empty() {
         return Err(error);
     }
-    layout.read_as_texts(&texts.iter().map(|(column, _)| *column).collect::<Vec<_>>());
+    layout.read_as_texts(&texts);
     inferred.read_as_texts(texts);
     let (pass, sha256) = store_text(path, &layout, to)?;
     finish(pass, &inferred, options, sha256)
