@@ -35,6 +35,14 @@ fn has_amx() -> bool {
     processor.split_whitespace().any(|flag| flag == "amx_bf16")
 }
 
+/// Whether MKL leaves the CPU's AVX-512 unused: it uses it on Intel's only.
+fn has_avx512_without_mkl() -> bool {
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags: BTreeSet<_> = processor.split_whitespace().collect();
+    !flags.contains("GenuineIntel")
+        && ["avx512f", "avx512bw", "avx512dq", "avx512vl"].iter().all(|flag| flags.contains(flag))
+}
+
 fn names(kernels: &[Kernel]) -> BTreeSet<String> {
     let needs_avx2 = [
         Kernel::MlpInference,
@@ -45,6 +53,7 @@ fn names(kernels: &[Kernel]) -> BTreeSet<String> {
     ];
     let can_run = |kernel: &Kernel| match kernel {
         Kernel::Bf16Convolution => has_amx(),
+        Kernel::MatrixProduct => has_avx512_without_mkl(),
         Kernel::SubnormalFlush => cfg!(target_arch = "x86_64"),
         kernel => has_avx2() || !needs_avx2.contains(kernel),
     };
@@ -87,18 +96,29 @@ fn trains_by(options: &[&str], expected: &[Kernel], tolerance: f64) {
 
 #[test]
 fn an_mlp_trains_by_its_kernels() {
-    trains_by(&[], &[Kernel::MlpTraining, Kernel::MlpInference, Kernel::DecimalParser], 1e-4);
+    trains_by(
+        &[],
+        // The last evaluation multiplies all examples at once.
+        &[Kernel::MatrixProduct, Kernel::MlpTraining, Kernel::MlpInference, Kernel::DecimalParser],
+        1e-4,
+    );
+}
+
+#[test]
+fn a_vision_transformer_trains_by_its_kernels() {
+    trains_by(&["--model", "vit"], &[Kernel::MatrixProduct, Kernel::DecimalParser], 1e-2);
 }
 
 #[test]
 fn a_cnn_trains_by_its_kernels() {
-    trains_by(&["--model", "cnn"], &[Kernel::BatchNorm, Kernel::DecimalParser], 1e-2);
+    trains_by(&["--model", "cnn"], &[Kernel::MatrixProduct, Kernel::BatchNorm, Kernel::DecimalParser], 1e-2);
 }
 
 #[test]
 fn a_cnn_in_bfloat16_trains_by_its_kernels() {
     let options = ["--model", "cnn", "--precision", "bf16"];
-    trains_by(&options, &[Kernel::BatchNorm, Kernel::Bf16Convolution, Kernel::DecimalParser], 0.1);
+    let expected = [Kernel::MatrixProduct, Kernel::BatchNorm, Kernel::Bf16Convolution, Kernel::DecimalParser];
+    trains_by(&options, &expected, 0.1);
 }
 
 #[test]

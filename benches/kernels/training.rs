@@ -35,6 +35,8 @@ const MLP: Job = Job {
     threads: 1,
     steps: 2000,
 };
+const WIDE_MLP: Job =
+    Job { options: "width=512,depth=2", shape: [1, 28, 28], batch: 256, threads: 2, steps: 50, ..MLP };
 const CNN: Job = Job { model: "cnn", batch: 64, steps: 20, ..MLP };
 const LSTM: Job = Job { model: "lstm", shape: [1, 28, 28], batch: 64, threads: 2, steps: 10, ..MLP };
 const SMALL_LSTM: Job = Job { options: "width=16", batch: 16, threads: 1, steps: 50, ..LSTM };
@@ -47,6 +49,8 @@ pub fn rows() -> Vec<Row> {
     let job = |kernel, name, job: Job| Row::new(kernel, name, move || job.prepare());
     let bf16 = |job: Job| Job { precision: Precision::Bf16, ..job };
     vec![
+        job(Kernel::MatrixProduct, "MLP of width 512 on 28×28, batch 256: step", WIDE_MLP),
+        job(Kernel::MatrixProduct, "ViT-tiny on 32×32, batch 64: step", VIT),
         job(Kernel::MlpTraining, "digits MLP, batch 32: step", MLP),
         job(Kernel::SmallAdam, "digits MLP, batch 32: step", MLP),
         job(Kernel::TensorMemory, "digits CNN, batch 64: step", CNN),

@@ -34,6 +34,7 @@ const UNITS: [(&str, &[&str]); 2] = [
             "kernels/allocator",
             "kernels/compiled",
             "kernels/linear_chains",
+            "kernels/matrix_product",
             "kernels/packed_layers",
             "kernels/perceptron",
             "kernels/product",

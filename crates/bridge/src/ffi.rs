@@ -111,6 +111,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/api/gradients.h");
         include!("cresset-bridge/src/api/graph.h");
         include!("cresset-bridge/src/kernels/lstm.h");
+        include!("cresset-bridge/src/kernels/matrix_product.h");
         include!("cresset-bridge/src/api/memory.h");
         include!("cresset-bridge/src/api/model_file.h");
         include!("cresset-bridge/src/kernels/norm.h");
@@ -344,6 +345,9 @@ pub(crate) mod bridge {
         ) -> Result<UniquePtr<Tensor>>;
 
         fn multiplies_bfloat16_tiles() -> bool;
+        fn has_matrix_products() -> bool;
+        fn enable_matrix_products(is_enabled: bool);
+        fn matrix_product_runs() -> u64;
         fn convolve(
             pictures: &Tensor,
             weight: &Tensor,

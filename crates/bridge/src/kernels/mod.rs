@@ -9,6 +9,8 @@ pub mod compiled;
 pub mod convolution;
 pub mod embedding_bag;
 pub mod lstm;
+#[cfg(test)]
+mod matrix_product;
 pub mod norm;
 pub mod perceptron;
 mod table;
@@ -27,6 +29,7 @@ use crate::processor::has_vectors;
 pub enum Kernel {
     TensorMemory,
     HeapMemory,
+    MatrixProduct,
     MlpTraining,
     MlpInference,
     BatchNorm,
@@ -61,6 +64,7 @@ impl Kernel {
     pub fn is_supported(self) -> bool {
         match self {
             Kernel::MlpInference | Kernel::BatchNorm | Kernel::Lstm | Kernel::DecimalParser => has_vectors(),
+            Kernel::MatrixProduct => ffi::has_matrix_products(),
             Kernel::Bf16Convolution => ffi::multiplies_bfloat16_tiles(),
             Kernel::SubnormalFlush => cfg!(target_arch = "x86_64"),
             _ => true,
@@ -72,13 +76,19 @@ impl Kernel {
     pub fn set_enabled(self, is_enabled: bool) {
         match self {
             Kernel::DecimalParser => cresset_decimals::set_enabled(is_enabled),
-            _ => IS_ENABLED[self as usize].store(is_enabled, Ordering::Relaxed),
+            _ => {
+                IS_ENABLED[self as usize].store(is_enabled, Ordering::Relaxed);
+                if self == Kernel::MatrixProduct {
+                    ffi::enable_matrix_products(is_enabled);
+                }
+            }
         }
     }
 
     /// The number of runs of the kernel in this process: calls, or numbers for the decimal parser.
     pub fn runs(self) -> u64 {
         match self {
+            Kernel::MatrixProduct => ffi::matrix_product_runs(),
             Kernel::DecimalParser => cresset_decimals::runs(),
             _ => RUNS[self as usize].load(Ordering::Relaxed),
         }

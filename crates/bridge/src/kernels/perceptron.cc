@@ -7,9 +7,9 @@
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/_log_softmax_backward_data_cpu_dispatch.h>
 #include <ATen/ops/_log_softmax_cpu_dispatch.h>
-#include <ATen/ops/addmm_cpu_dispatch.h>
+#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/mm_cpu_dispatch.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/nll_loss_backward_cpu_dispatch.h>
 #include <ATen/ops/nll_loss_forward_cpu_dispatch.h>
 #include <ATen/ops/ones.h>
@@ -18,6 +18,7 @@
 #include <ATen/ops/threshold_backward_cpu_dispatch.h>
 #include <c10/core/GradMode.h>
 
+#include "cresset-bridge/src/kernels/matrix_product.h"
 #include "cresset-bridge/src/kernels/packed_layers.h"
 #include "cresset-bridge/src/kernels/plain.h"
 
@@ -52,7 +53,7 @@ double Perceptron::forward(const at::Tensor& inputs, const at::Tensor& labels) {
     return *loss_.mutable_data_ptr<float>() = small_.forward(layers_, inputs_[0].contiguous(), labels_, logits_);
   }
   for (const auto& layer : layers_) {
-    auto x = at::cpu::addmm(layer.bias, inputs_.back(), layer.weight.t());
+    auto x = at::addmm(layer.bias, inputs_.back(), layer.weight.t());
     if (&layer != &layers_.back()) at::cpu::relu_(x);
     inputs_.push_back(x);
   }
@@ -80,10 +81,10 @@ void Perceptron::backward() {
   gradient = at::cpu::_log_softmax_backward_data(gradient, log_probabilities_, 1, at::kFloat);
   for (auto i = layers_.size(); i-- > 0;) {
     auto& layer = layers_[i];
-    at::cpu::mm_out(layer.weight_gradient, gradient.t(), inputs_[i]);
+    multiply_into(layer.weight_gradient, gradient.t(), inputs_[i]);
     at::cpu::sum_out(layer.bias_gradient, gradient, 0);
     // The layer's input is 0 where the preceding ReLU was inactive.
-    if (i > 0) gradient = at::cpu::threshold_backward(at::cpu::mm(gradient, layer.weight), inputs_[i], 0);
+    if (i > 0) gradient = at::cpu::threshold_backward(at::mm(gradient, layer.weight), inputs_[i], 0);
   }
 }
 

@@ -29,10 +29,11 @@ const CNN: (&str, &str) = ("tests/kernels.rs", "a_cnn_trains_by_its_kernels");
 const LSTM: (&str, &str) = ("tests/kernels.rs", "an_lstm_trains_by_its_kernels");
 const BOW: (&str, &str) = ("tests/kernels.rs", "a_bag_of_words_trains_by_its_kernels");
 const BF16: (&str, &str) = ("tests/kernels.rs", "a_cnn_in_bfloat16_trains_by_its_kernels");
+const VIT: (&str, &str) = ("tests/kernels.rs", "a_vision_transformer_trains_by_its_kernels");
 const PREDICT: (&str, &str) = ("tests/kernels.rs", "a_table_is_predicted_by_its_kernels");
 
 /// All kernels, in the order of [`Kernel`].
-pub static TABLE: [Entry; 16] = [
+pub static TABLE: [Entry; 17] = [
     Entry {
         kernel: Kernel::TensorMemory,
         name: "tensor memory",
@@ -54,11 +55,21 @@ pub static TABLE: [Entry; 16] = [
         proof: PREDICT,
     },
     Entry {
+        kernel: Kernel::MatrixProduct,
+        name: "matrix products",
+        source: "crates/bridge/src/kernels/matrix_product.cc",
+        replaces: "MKL's products in `mm` and `addmm`, also of gradients: oneDNN computes them",
+        condition: "float32, at least 2 million multiplications, on a CPU with AVX-512 that is not Intel's: MKL uses AVX-512 on Intel's only",
+        gain: "TODO",
+        is_exact: false,
+        proof: VIT,
+    },
+    Entry {
         kernel: Kernel::MlpTraining,
         name: "MLP training",
         source: "crates/bridge/src/kernels/perceptron.cc",
         replaces: "forward pass, cross-entropy and autograd's backward pass",
-        condition: "MLP without dropout, float32 on the CPU, plain cross-entropy, one process, no `--accumulate`, no teacher; small batches use this project's matrix products (`product.cc`), batches of more than 4 million multiplications libtorch's",
+        condition: "MLP without dropout, float32 on the CPU, plain cross-entropy, one process, no `--accumulate`, no teacher; small batches use this project's matrix products (`product.cc`), batches of more than 4 million multiplications libtorch's or the kernel above",
         gain: "0.22 (digits MLP, batch 32: step)",
         is_exact: false,
         proof: DIGITS,
