@@ -104,6 +104,13 @@ fn an_mlp_trains_by_its_kernels() {
     );
 }
 
+/// The losses are those of other random numbers.
+#[test]
+fn dropout_is_drawn_by_its_kernel() {
+    let expected = [Kernel::MatrixProduct, Kernel::Bernoulli, Kernel::MlpInference, Kernel::DecimalParser];
+    trains_by(&["--model-options", "dropout=0.2"], &expected, 0.25);
+}
+
 #[test]
 fn a_vision_transformer_trains_by_its_kernels() {
     trains_by(&["--model", "vit"], &[Kernel::MatrixProduct, Kernel::DecimalParser], 1e-2);

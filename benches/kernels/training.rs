@@ -37,6 +37,7 @@ const MLP: Job = Job {
 };
 const WIDE_MLP: Job =
     Job { options: "width=512,depth=2", shape: [1, 28, 28], batch: 256, threads: 2, steps: 50, ..MLP };
+const DROPOUT_MLP: Job = Job { options: "width=512,depth=2,dropout=0.1", ..WIDE_MLP };
 const CNN: Job = Job { model: "cnn", batch: 64, steps: 20, ..MLP };
 const LSTM: Job = Job { model: "lstm", shape: [1, 28, 28], batch: 64, threads: 2, steps: 10, ..MLP };
 const SMALL_LSTM: Job = Job { options: "width=16", batch: 16, threads: 1, steps: 50, ..LSTM };
@@ -51,6 +52,7 @@ pub fn rows() -> Vec<Row> {
     vec![
         job(Kernel::MatrixProduct, "MLP of width 512 on 28×28, batch 256: step", WIDE_MLP),
         job(Kernel::MatrixProduct, "ViT-tiny on 32×32, batch 64: step", VIT),
+        job(Kernel::Bernoulli, "MLP of width 512 with dropout, 28×28, batch 256: step", DROPOUT_MLP),
         job(Kernel::MlpTraining, "digits MLP, batch 32: step", MLP),
         job(Kernel::SmallAdam, "digits MLP, batch 32: step", MLP),
         job(Kernel::TensorMemory, "digits CNN, batch 64: step", CNN),

@@ -32,6 +32,7 @@ const UNITS: [(&str, &[&str]); 2] = [
             "api/script",
             "kernels/adam",
             "kernels/allocator",
+            "kernels/bernoulli",
             "kernels/compiled",
             "kernels/linear_chains",
             "kernels/matrix_product",

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::support::shown::{Reader, blocks, page, subcommands};
 use crate::support::{cresset, root, two_at_a_time};
 use cresset::options::Config;
-use cresset_bridge::kernels::TABLE;
+use cresset_bridge::kernels::{Bits, TABLE};
 use cresset_options::OptionSet;
 
 /// The names of the pages, without the table of contents.
@@ -134,7 +134,11 @@ fn kernels() -> String {
     let mut text = KERNELS.to_string();
     for entry in &TABLE {
         let (file, test) = entry.proof;
-        let bits = if entry.is_exact { "those of libtorch" } else { "differ by rounding" };
+        let bits = match entry.bits {
+            Bits::Same => "those of libtorch",
+            Bits::Rounded => "differ by rounding",
+            Bits::Random => "other random numbers, the same on each CPU and for any number of threads",
+        };
         text += &format!("\n## {}\n\n", entry.name);
         for (title, value) in [
             ("Replaces", entry.replaces),
@@ -158,7 +162,7 @@ Cresset computes with libtorch. Where libtorch is slow for small or special work
 them; it is generated from the table in `crates/bridge/src/kernels/table.rs`.
 
 - `--kernels libtorch`, an option of all commands, switches all of them off; libtorch then computes everything, and results differ \
-by rounding. In Rust: `cresset_bridge::kernels::use_libtorch_only()`.
+by rounding, or by other random numbers. In Rust: `cresset_bridge::kernels::use_libtorch_only()`.
 - `-v` logs at the end of a command which of them ran, and how often.
 - `cargo bench --bench kernels` measures each kernel with itself on and off in turns, in one process. The ratios below are medians \
 of it, on an AMD EPYC with two cores unless another machine is named.

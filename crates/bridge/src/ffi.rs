@@ -101,6 +101,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/exception.h");
         include!("cresset-bridge/src/kernels/allocator.h");
         include!("cresset-bridge/src/api/autocast.h");
+        include!("cresset-bridge/src/kernels/bernoulli.h");
         include!("cresset-bridge/src/api/collections.h");
         include!("cresset-bridge/src/kernels/compiled.h");
         include!("cresset-bridge/src/kernels/convolution.h");
@@ -345,6 +346,8 @@ pub(crate) mod bridge {
         ) -> Result<UniquePtr<Tensor>>;
 
         fn multiplies_bfloat16_tiles() -> bool;
+        fn enable_bernoulli(is_enabled: bool);
+        fn bernoulli_runs() -> u64;
         fn has_matrix_products() -> bool;
         fn enable_matrix_products(is_enabled: bool);
         fn matrix_product_runs() -> u64;

@@ -8,8 +8,8 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/addmm_cpu_dispatch.h>
 #include <ATen/ops/mm_cpu_dispatch.h>
-#include <c10/util/Exception.h>
-#include <torch/library.h>
+
+#include "cresset-bridge/src/kernels/dispatcher.h"
 
 namespace cresset {
 namespace {
@@ -55,22 +55,11 @@ at::Tensor addmm(const at::Tensor& bias, const at::Tensor& left, const at::Tenso
   return multiply_by_onednn(left, right, bias);
 }
 
-// Swallows the warning that kernels are replaced.
-struct SilentHandler : c10::WarningHandler {
-  void process(const c10::Warning&) override {}
-};
-
-// Before `main`, because the dispatcher may not change while another thread computes.
-[[maybe_unused]] const bool is_installed = [] {
-  if (!has_matrix_products()) return false;
-  SilentHandler silent;
-  const c10::WarningUtils::WarningHandlerGuard guard(&silent);
-  // Never destroyed: threads may compute until the process ends.
-  auto* const library = new torch::Library(torch::Library::IMPL, "aten", c10::DispatchKey::CPU, __FILE__, __LINE__);
-  library->impl("mm", TORCH_FN(mm));
-  library->impl("addmm", TORCH_FN(addmm));
-  return true;
-}();
+[[maybe_unused]] const bool are_products_replaced =
+    has_matrix_products() && replace_cpu_kernels([](torch::Library& library) {
+      library.impl("mm", TORCH_FN(mm));
+      library.impl("addmm", TORCH_FN(addmm));
+    });
 
 }  // namespace
 

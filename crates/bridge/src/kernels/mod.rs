@@ -5,6 +5,8 @@
 //! entry point returns `None` and the caller uses libtorch's operations.
 
 pub mod allocator;
+#[cfg(test)]
+mod bernoulli;
 pub mod compiled;
 pub mod convolution;
 pub mod embedding_bag;
@@ -18,7 +20,7 @@ pub mod tally;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-pub use table::{Entry, TABLE};
+pub use table::{Bits, Entry, TABLE};
 
 use crate::ffi;
 use crate::processor::has_vectors;
@@ -30,6 +32,7 @@ pub enum Kernel {
     TensorMemory,
     HeapMemory,
     MatrixProduct,
+    Bernoulli,
     MlpTraining,
     MlpInference,
     BatchNorm,
@@ -78,8 +81,10 @@ impl Kernel {
             Kernel::DecimalParser => cresset_decimals::set_enabled(is_enabled),
             _ => {
                 IS_ENABLED[self as usize].store(is_enabled, Ordering::Relaxed);
-                if self == Kernel::MatrixProduct {
-                    ffi::enable_matrix_products(is_enabled);
+                match self {
+                    Kernel::MatrixProduct => ffi::enable_matrix_products(is_enabled),
+                    Kernel::Bernoulli => ffi::enable_bernoulli(is_enabled),
+                    _ => {}
                 }
             }
         }
@@ -89,6 +94,7 @@ impl Kernel {
     pub fn runs(self) -> u64 {
         match self {
             Kernel::MatrixProduct => ffi::matrix_product_runs(),
+            Kernel::Bernoulli => ffi::bernoulli_runs(),
             Kernel::DecimalParser => cresset_decimals::runs(),
             _ => RUNS[self as usize].load(Ordering::Relaxed),
         }

@@ -1,0 +1,122 @@
+// libtorch draws each number of `bernoulli_` on one core from a Mersenne Twister, as a float64. Here, libtorch's generator draws a
+// seed, and xoshiro128++ (Blackman and Vigna, "Scrambled Linear Pseudorandom Number Generators", 2021) continues in 16 lanes. Each
+// chunk of the tensor has lanes of its own, so that the numbers do not depend on the number of threads or the CPU.
+#include "cresset-bridge/src/kernels/bernoulli.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <mutex>
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/bernoulli_cpu_dispatch.h>
+
+#include "cresset-bridge/src/kernels/dispatcher.h"
+#include "cresset-bridge/src/kernels/processor.h"
+
+namespace cresset {
+namespace {
+
+std::atomic<bool> is_bernoulli_enabled{true};
+std::atomic<uint64_t> bernoulli_tensors{0};
+
+// The fewest values for which it is worthwhile.
+constexpr int64_t kFewestValues = 1024;
+
+constexpr int64_t kRandomLanes = 16;
+constexpr int64_t kValuesOfChunk = int64_t{1} << 14;
+
+typedef uint32_t Words __attribute__((vector_size(kRandomLanes * sizeof(uint32_t))));
+
+// SplitMix64, by which the authors of xoshiro seed it.
+uint64_t split_mix(uint64_t& state) {
+  state += 0x9e3779b97f4a7c15;
+  uint64_t z = state;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+// A part of a tensor.
+struct RandomChunk {
+  float* values;
+  int64_t count;
+  // The state of each lane, four words.
+  uint32_t state[4][kRandomLanes];
+  // A word below it gives a one.
+  uint32_t threshold;
+};
+
+[[gnu::always_inline]] inline void fill(const RandomChunk& chunk) {
+  Words s[4];
+  std::memcpy(s, chunk.state, sizeof(s));
+  const auto rotated = [](const Words& words, int by) { return (words << by) | (words >> (32 - by)); };
+  for (int64_t i = 0; i < chunk.count; i += kRandomLanes) {
+    const Words drawn = rotated(s[0] + s[3], 7) + s[0];
+    const Words shifted = s[1] << 9;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= shifted;
+    s[3] = rotated(s[3], 11);
+    // The bits of 1.0 where the comparison gives all ones.
+    const Words ones = reinterpret_cast<Words>(drawn < chunk.threshold) & 0x3f800000u;
+    std::memcpy(chunk.values + i, &ones, std::min(kRandomLanes, chunk.count - i) * sizeof(float));
+  }
+}
+
+CRESSET_AVX512 void fill_by_16(const RandomChunk& chunk) { fill(chunk); }
+CRESSET_AVX2 void fill_by_8(const RandomChunk& chunk) { fill(chunk); }
+void fill_by_4(const RandomChunk& chunk) { fill(chunk); }
+
+void fill_chunks(float* values, int64_t count, uint64_t seed, uint32_t threshold) {
+  static const auto fill_chunk = for_processor(fill_by_16, fill_by_8, fill_by_4);
+  const auto chunks = (count + kValuesOfChunk - 1) / kValuesOfChunk;
+  at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
+    for (auto index = begin; index < end; ++index) {
+      RandomChunk chunk{};
+      chunk.values = values + index * kValuesOfChunk;
+      chunk.count = std::min(kValuesOfChunk, count - index * kValuesOfChunk);
+      chunk.threshold = threshold;
+      // 32 numbers of the sequence of SplitMix64 for each chunk.
+      auto state = seed + static_cast<uint64_t>(index) * 32 * 0x9e3779b97f4a7c15;
+      for (auto& words : chunk.state) {
+        for (int64_t lane = 0; lane < kRandomLanes; lane += 2) {
+          const auto drawn = split_mix(state);
+          std::memcpy(&words[lane], &drawn, sizeof(drawn));
+        }
+      }
+      fill_chunk(chunk);
+    }
+  });
+}
+
+at::Tensor& bernoulli_(at::Tensor& values, double p, std::optional<at::Generator> generator) {
+  const auto is_plain = values.scalar_type() == at::kFloat && values.layout() == at::kStrided && values.is_contiguous();
+  if (!is_bernoulli_enabled.load(std::memory_order_relaxed) || !is_plain || values.numel() < kFewestValues || !(p > 0 && p < 1)) {
+    return at::cpu::bernoulli_(values, p, std::move(generator));
+  }
+  auto* const source = at::get_generator_or_default<at::CPUGeneratorImpl>(generator, at::detail::getDefaultCPUGenerator());
+  uint64_t seed;
+  {
+    const std::lock_guard<std::mutex> lock(source->mutex_);
+    seed = source->random64();
+  }
+  bernoulli_tensors.fetch_add(1, std::memory_order_relaxed);
+  const auto threshold = std::min<uint64_t>(static_cast<uint64_t>(p * 4294967296.), UINT32_MAX);
+  fill_chunks(values.mutable_data_ptr<float>(), values.numel(), seed, static_cast<uint32_t>(threshold));
+  return values;
+}
+
+[[maybe_unused]] const bool is_bernoulli_replaced = replace_cpu_kernels(
+    [](torch::Library& library) { library.impl("bernoulli_.float", TORCH_FN(bernoulli_)); });
+
+}  // namespace
+
+void enable_bernoulli(bool is_enabled) { is_bernoulli_enabled.store(is_enabled, std::memory_order_relaxed); }
+
+uint64_t bernoulli_runs() { return bernoulli_tensors.load(std::memory_order_relaxed); }
+
+}  // namespace cresset
