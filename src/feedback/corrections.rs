@@ -205,7 +205,7 @@ struct CorrectionExamples<'a> {
     review: Option<Review<'a>>,
     /// The evaluated examples, which must not be in the training set.
     measured: EvaluatedInputs,
-    /// The folds of a bag, whose examples are in memory.
+    /// The folds of a bag.
     folds: Option<CorrectionFolds>,
     accepted: AcceptedInputs,
 }
@@ -258,6 +258,7 @@ impl<'a> CorrectionExamples<'a> {
                     return Ok(verdict);
                 }
                 self.accepted.sources.push(ImageSource::File(path));
+                self.accepted.folds.extend(self.folds.as_ref().map(|folds| folds.fold(&hash)));
             }
             (Inputs::Floats(_) | Inputs::Bytes(_) | Inputs::Stored(_), input, path) => {
                 let values = self.values(input, path.as_deref(), config)?;

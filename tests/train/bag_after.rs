@@ -76,7 +76,7 @@ fn a_bag_is_compressed_and_the_files_return_what_the_table_says() {
 /// Writes corrections of flowers: of the first row of the data, and of new ones.
 fn corrections(folder: &Path, count: usize) {
     let writer = FeedbackWriter::new(folder).unwrap();
-    let mut add = |id: &str, values: &[f32], class: &str| {
+    let add = |id: &str, values: &[f32], class: &str| {
         let fill = |input| cresset::feedback::Correction {
             correction: class.to_string(),
             ..correction(id, input, 0)
@@ -210,7 +210,17 @@ fn the_recipe_of_few_rows_is_a_bag_that_passes_through_the_life_of_a_model() {
     succeed(["train", "--resume", text(&out)]);
     succeed(["eval", text(&out)]);
     succeed(["report", text(&out)]);
-    succeed(["card", text(&out)]);
+    let report = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(report.contains("in 5 folds, each validates the model trained without it"), "{report}");
+    let card = succeed(["card", text(&out), "--output", "-"]);
+    for part in [
+        "150 examples in 3 classes",
+        "5 folds of each class for validation, each of the model that is",
+        "a bag of 5 models, each `tabm`",
+    ] {
+        assert!(card.contains(part), "{card}");
+    }
+    assert!(card.contains("| setosa | 50 | 50 | 33.33 % |"), "{card}");
     let flowers = folder.path().join("new.csv");
     std::fs::write(&flowers, "5.1,3.5,1.4,0.2,setosa\n6.3,2.9,5.6,1.8,virginica\n").unwrap();
     assert_eq!(succeed(["predict", text(&out), text(&flowers)]).lines().count(), 3);
