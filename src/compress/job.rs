@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{CompressOptions, Compressed, CompressionCallback, TABLE, fine_tune, front, latency, to_csv};
 use crate::data::atomic::{self};
-use crate::data::sha256;
+use crate::data::{sha256, terminal};
 use crate::error::{Error, Result};
 use crate::evaluate::drift::DriftReference;
 use crate::evaluate::interval::score_interval;
@@ -76,11 +76,14 @@ impl<'a> Job<'a> {
             teacher_share: options.teacher_share,
             ..run
         };
-        if config.bag > 0 {
+        if let (1.., Some(teacher)) = (config.bag, &config.teacher) {
             let problem = format!(
-                "the run is a bag of {} models (--bag), which cannot be compressed; a single model, trained with --bag 0, can, and \
-                 with --distill it learns from this one",
-                config.bag
+                "the run is a bag of {} models (--bag), which --distill does not train, because a teacher knows the rows that each of \
+                 them is validated by; train a single model that learns from a teacher, also from this bag: cresset train --config {} \
+                 --bag 0 --teacher {}",
+                config.bag,
+                terminal::argument(&folder.config_file()),
+                terminal::argument(teacher)
             );
             return Err(Error::artifact(folder.path(), problem));
         }
@@ -153,7 +156,7 @@ impl<'a> Job<'a> {
 
     pub(super) fn add_original(&mut self, original: &Candidate) -> Result<()> {
         let evaluations = evaluations(&self.config, &self.prepared, original.epoch, |inputs| {
-            original.network.forward(inputs, false)
+            original.network.evaluated(inputs)
         })?;
         let Evaluations { outputs, validation, .. } = evaluations;
         self.add("original".to_string(), self.folder.model(), original, outputs, &validation)
@@ -163,7 +166,7 @@ impl<'a> Job<'a> {
     pub(super) fn write_float32(&mut self, candidate: &Candidate) -> Result<()> {
         let Candidate { name, network, epoch, compression } = candidate;
         let evaluations =
-            evaluations(&self.config, &self.prepared, *epoch, |inputs| network.forward(inputs, false))?;
+            evaluations(&self.config, &self.prepared, *epoch, |inputs| network.evaluated(inputs))?;
         let metadata = self.metadata(&evaluations, compression.clone());
         let module = network.script(&export::with_preprocessing(&self.prepared.preprocessing, &metadata))?;
         self.write(name.clone(), candidate, module, &metadata, &evaluations)
@@ -224,9 +227,10 @@ impl<'a> Job<'a> {
         let cast = variant.apply(exported, Device::Cpu, &file)?;
         // The file keeps the thresholds and the interval of its source.
         let outputs = cast.metadata.map(|metadata| metadata.outputs).unwrap_or_default();
+        let method = if self.config.bag > 0 { export::MEMBERS } else { "forward" };
         let results = |inputs: &Tensor| {
             let raw = self.prepared.preprocessing.undo(inputs).to_device(Device::Cpu);
-            Ok(cast.module.call("forward", &raw)?.remove(0).to_device(self.prepared.device))
+            Ok(cast.module.call(method, &raw)?.remove(0).to_device(self.prepared.device))
         };
         let classes = self.prepared.dataset.classes.len();
         let validation = evaluate(&*self.prepared.validation, &outputs, classes, Keep::Scores, results)?;

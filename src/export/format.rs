@@ -21,7 +21,7 @@ use crate::model::script;
 ///
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let out = folder.path().join("run");
-/// let options = Config { model_options: "depth=1".into(), epochs: 3, ..Config::default() };
+/// let options = Config { recipe: "none".into(), epochs: 3, ..Config::default() };
 /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
 /// let exported = fitted.classifier()?.into_exported()?;
 /// let path = out.join("model.onnx");
@@ -82,7 +82,7 @@ impl ExportFormat {
 ///
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let out = folder.path().join("run");
-/// let options = Config { model_options: "depth=1".into(), epochs: 3, ..Config::default() };
+/// let options = Config { recipe: "none".into(), epochs: 3, ..Config::default() };
 /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
 /// let exported = fitted.classifier()?.into_exported()?;
 /// let names: Vec<String> = exported.state()?.into_iter().map(|(name, _)| name).collect();

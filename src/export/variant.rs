@@ -224,8 +224,17 @@ fn cast(module: &mut Module, dtype: Dtype) -> Result<()> {
 
 /// The methods and attributes of the default export that must survive freezing.
 fn kept(module: &Module) -> Result<Vec<&'static str>> {
-    const METHODS: [&str; 8] =
-        ["predict", "predict_set", "energy", "ood_score", "is_ood", "features", "class_names", "pixels"];
+    const METHODS: [&str; 9] = [
+        "predict",
+        "predict_set",
+        "energy",
+        "ood_score",
+        "is_ood",
+        "members",
+        "features",
+        "class_names",
+        "pixels",
+    ];
     let known = module.methods()?;
     let methods = METHODS
         .into_iter()

@@ -1,6 +1,5 @@
 //! Adds corrections of predictions to the dataset.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -12,6 +11,7 @@ use crate::error::{Error, Result, quoted};
 use crate::feedback::{self, CORRECTIONS, CorrectedInput, Correction};
 use crate::options::Config;
 
+use super::inputs::{CorrectionFolds, EvaluatedInputs, InputHash, bits, hash_of};
 use super::review::{Decision, Review};
 
 /// The corrections among the examples of a run.
@@ -57,7 +57,8 @@ pub struct Corrections {
     pub first: i64,
     /// Rows of the corrections in the training set, each once.
     pub trained: Vec<i64>,
-    /// Rows of the corrections in the validation set.
+    /// Rows of the corrections in the validation set; in a bag, from the tenth on, those in the training set, each of which the member that
+    /// is not trained on it validates.
     pub kept: Vec<i64>,
     /// Number of corrections that wait for a second opinion.
     pub waiting: usize,
@@ -125,11 +126,12 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
     if corrections.is_empty() {
         return Err(Error::data(file.as_path(), "there are no corrections in this file"));
     }
-    let mut examples = CorrectionExamples::new(&dataset, split);
+    let mut examples = CorrectionExamples::new(&dataset, split, config);
     if !config.accept_contradictions.unwrap_or(false) {
         let digests = corrections.iter().map(|correction| (correction, digest_of(correction, folder)));
         examples.review = Some(Review::new(&dataset, split, digests));
     }
+    let is_bag = examples.folds.is_some();
     let mut waiting = Vec::new();
     let mut hash = Sha256::new();
     let (mut trained, mut kept) = (Vec::new(), Vec::new());
@@ -147,7 +149,7 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
                 quoted(&correction.correction)
             )),
             Ok(Decision::Accepted) => {
-                let is_kept = number >= FIRST_VALIDATION && number % VALIDATION_INTERVAL == 0;
+                let is_kept = !is_bag && number >= FIRST_VALIDATION && number % VALIDATION_INTERVAL == 0;
                 let row = first + examples.accepted.labels.len() as i64 - 1;
                 if is_kept { kept.push(row) } else { trained.push(row) }
             }
@@ -179,6 +181,13 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
     let sha256 = hexadecimal(&hash.finalize());
     let read = corrections.len() as u32;
     let accepted = examples.accepted;
+    if let Some(folds) = &mut split.folds {
+        folds.extend(&accepted.folds);
+        // Each is validated by the member that is not trained on it. The set only grows, so these never become fewer.
+        if trained.len() >= FIRST_VALIDATION {
+            kept.clone_from(&trained);
+        }
+    }
     let dataset = accepted.append_to(dataset, folder);
     Ok((dataset, Some(Corrections { sha256, read, weight, first, trained, kept, waiting, notes })))
 }
@@ -196,6 +205,8 @@ struct CorrectionExamples<'a> {
     review: Option<Review<'a>>,
     /// The evaluated examples, which must not be in the training set.
     measured: EvaluatedInputs,
+    /// The folds of a bag.
+    folds: Option<CorrectionFolds>,
     accepted: AcceptedInputs,
 }
 
@@ -206,14 +217,17 @@ struct AcceptedInputs {
     sources: Vec<ImageSource>,
     labels: Vec<i64>,
     ids: Vec<String>,
+    /// The fold of each in a bag.
+    folds: Vec<i64>,
 }
 
 impl<'a> CorrectionExamples<'a> {
-    fn new(dataset: &'a Dataset, split: &Split) -> Self {
+    fn new(dataset: &'a Dataset, split: &Split, config: &Config) -> Self {
         CorrectionExamples {
             dataset,
             review: None,
             measured: EvaluatedInputs::of(dataset, split),
+            folds: CorrectionFolds::of(dataset, split, config.bag, config.seed),
             accepted: AcceptedInputs::default(),
         }
     }
@@ -237,21 +251,25 @@ impl<'a> CorrectionExamples<'a> {
             (Inputs::Images(_), CorrectedInput::Image(_), Some(path)) => {
                 let bytes = std::fs::read(&path).map_err(|e| format!("cannot read the image: {e}"))?;
                 image::Header::read(&bytes)?;
-                self.measured.refuse(&bytes)?;
-                let verdict = self.decide(correction, digest(&bytes), None);
+                let hash = hash_of(&bytes);
+                self.measured.refuse(&hash)?;
+                let verdict = self.decide(correction, hash, None);
                 if verdict != Decision::Accepted {
                     return Ok(verdict);
                 }
                 self.accepted.sources.push(ImageSource::File(path));
+                self.accepted.folds.extend(self.folds.as_ref().map(|folds| folds.fold(&hash)));
             }
             (Inputs::Floats(_) | Inputs::Bytes(_) | Inputs::Stored(_), input, path) => {
                 let values = self.values(input, path.as_deref(), config)?;
-                self.measured.refuse(&bits(&values))?;
+                let hash = hash_of(&bits(&values));
+                self.measured.refuse(&hash)?;
                 let verdict = self.decide(correction, digest_of(correction, folder), Some(&values));
                 if verdict != Decision::Accepted {
                     return Ok(verdict);
                 }
                 self.accepted.floats.extend(values);
+                self.accepted.folds.extend(self.folds.as_ref().map(|folds| folds.fold(&hash)));
             }
         }
         self.accepted.labels.push(label as i64);
@@ -259,7 +277,7 @@ impl<'a> CorrectionExamples<'a> {
         Ok(Decision::Accepted)
     }
 
-    fn decide(&mut self, correction: &'a Correction, digest: [u8; 32], values: Option<&[f32]>) -> Decision {
+    fn decide(&mut self, correction: &'a Correction, digest: InputHash, values: Option<&[f32]>) -> Decision {
         self.review.as_mut().map_or(Decision::Accepted, |review| review.decide(correction, digest, values))
     }
 
@@ -305,7 +323,7 @@ impl<'a> CorrectionExamples<'a> {
 impl AcceptedInputs {
     /// The dataset followed by the corrections.
     fn append_to(self, dataset: Dataset, folder: &Path) -> Dataset {
-        let AcceptedInputs { floats, sources, labels, ids } = self;
+        let AcceptedInputs { floats, sources, labels, ids, folds: _ } = self;
         let inputs = match dataset.inputs {
             Inputs::Floats(own) => Inputs::Floats([own, floats].concat()),
             Inputs::Bytes(own) => {
@@ -328,53 +346,14 @@ impl AcceptedInputs {
     }
 }
 
-/// The evaluated inputs: hashes of their values, or of the encoded images.
-struct EvaluatedInputs(HashSet<[u8; 32]>);
-
-impl EvaluatedInputs {
-    fn of(dataset: &Dataset, split: &Split) -> Self {
-        let rows = split.validation.iter().chain(&split.test).map(|row| *row as usize);
-        let width = dataset.shape.features() as usize;
-        let mut encoded = Vec::new();
-        let of_row = |row: usize| match &dataset.inputs {
-            Inputs::Floats(values) => Some(digest(&bits(&values[row * width..][..width]))),
-            Inputs::Bytes(values) => {
-                let values: Vec<f32> =
-                    values[row * width..][..width].iter().map(|byte| f32::from(*byte)).collect();
-                Some(digest(&bits(&values)))
-            }
-            // An unreadable image is not evaluated either.
-            Inputs::Images(sources) => sources[row].read(&mut encoded).ok().map(|()| digest(&encoded)),
-            Inputs::Stored(rows) => rows.gather(&[row as i64]).ok().map(|values| digest(&bits(&values))),
-        };
-        EvaluatedInputs(rows.filter_map(of_row).collect())
-    }
-
-    fn refuse(&self, bytes: &[u8]) -> std::result::Result<(), String> {
-        match self.0.contains(&digest(bytes)) {
-            true => Err("it is an example of the validation or test set".to_string()),
-            false => Ok(()),
-        }
-    }
-}
-
 /// Hash of the input; arbitrary for an unreadable image.
-fn digest_of(correction: &Correction, folder: &Path) -> [u8; 32] {
+fn digest_of(correction: &Correction, folder: &Path) -> InputHash {
     match (&correction.input, correction.input.image_path(folder)) {
-        (CorrectedInput::Values(values), _) => digest(&bits(values)),
+        (CorrectedInput::Values(values), _) => hash_of(&bits(values)),
         (CorrectedInput::Image(_), path) => {
-            digest(&path.and_then(|path| std::fs::read(path).ok()).unwrap_or_default())
+            hash_of(&path.and_then(|path| std::fs::read(path).ok()).unwrap_or_default())
         }
     }
-}
-
-fn digest(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
-}
-
-/// Values as bytes; −0 is stored as 0.
-fn bits(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| (value + 0.).to_le_bytes()).collect()
 }
 
 /// The rows of a part without corrections. Preprocessing is fitted to these, so that it stays the one of the old model.
@@ -453,6 +432,38 @@ mod tests {
         let more =
             add(dataset().0, &mut dataset().1, &config(folder.path(), Some(22))).unwrap_err().to_string();
         assert!(more.contains("expected at least 22 corrections, but there are 21"), "{more}");
+    }
+
+    #[test]
+    fn corrections_of_a_bag_are_in_its_folds() {
+        let folder = tempfile::tempdir().unwrap();
+        // The second row of the data, and a new input twice.
+        correct(folder.path(), "known", &[1., 1.], "a");
+        correct(folder.path(), "new", &[0.5, 1.], "b");
+        correct(folder.path(), "again", &[0.5, 1.], "b");
+        let (data, _) = dataset();
+        let rows: Vec<i64> = vec![0, 1, 2];
+        let split = || Split {
+            train: rows.clone(),
+            validation: rows.clone(),
+            test: vec![3],
+            folds: Some(vec![0, 2, 1, -1]),
+        };
+        let all = Config { bag: 3, accept_contradictions: Some(true), ..config(folder.path(), None) };
+        let mut few = split();
+        let corrections = add(data, &mut few, &all).unwrap().1.unwrap();
+        assert_eq!((corrections.trained, corrections.kept.len()), (vec![4, 5, 6], 0));
+        let folds = few.folds.clone().unwrap();
+        assert_eq!((folds.len(), folds[4], folds[5]), (7, 2, folds[6]));
+        assert_eq!(few.folds_of(&few.train).unwrap().len(), 3 + 3 * 3);
+        assert_eq!(few.validation, rows);
+
+        // From the tenth on, they validate, too.
+        (3..10).for_each(|number| correct(folder.path(), &format!("c{number}"), &[0.5, number as f32], "b"));
+        let mut many = split();
+        let corrections = add(dataset().0, &mut many, &all).unwrap().1.unwrap();
+        assert_eq!(corrections.kept, (4..14).collect::<Vec<_>>());
+        assert_eq!(many.folds_of(&corrections.kept).unwrap()[..3], folds[4..]);
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //! line, which [`read()`] skips and the next writer terminates.
 
 mod corrections;
+mod inputs;
 mod read;
 mod review;
 #[cfg(test)]

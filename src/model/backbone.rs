@@ -5,7 +5,7 @@ use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
 use super::Network;
-use super::body::PENULTIMATE;
+use super::layer::PENULTIMATE;
 use crate::error::{Error, Result};
 
 /// Computes the features of a network: the inputs of its last layer.

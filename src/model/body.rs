@@ -4,7 +4,7 @@ use cresset_bridge::script::{Module, Values};
 use tch::{Kind, Tensor};
 
 use super::imported::Imported;
-use super::layer::{Layer, Sequential};
+use super::layer::{Layer, PENULTIMATE, Sequential};
 use super::script::Class;
 use super::{Model, Network};
 use crate::error::{Error, Result};
@@ -25,15 +25,12 @@ pub(super) const NAME: &str = "Classifier";
 /// The method that returns the logits of preprocessed inputs.
 pub(super) const LOGITS: &str = "logits";
 
-/// The method that returns the input of the last layer, if the last layer is known.
-pub(super) const PENULTIMATE: &str = "penultimate";
-
 /// The method that returns the logits of the members of a bag, (N, members, outputs), of preprocessed inputs.
 pub(crate) const MEMBER_LOGITS: &str = "member_logits";
 
-/// Its source. The only layer of a bag is `bag`.
-const MEMBER_LOGITS_METHOD: &str =
-    "  def member_logits(self: {class}, x: Tensor) -> Tensor:\n    return (self.bag).members(x)\n";
+/// Its source, and that of `penultimate`. The only layer of a bag is `bag`.
+const BAG_METHODS: &str = "  def member_logits(self: {class}, x: Tensor) -> Tensor:\n    return (self.bag).members(x)\n  \
+                           def penultimate(self: {class}, x: Tensor) -> Tensor:\n    return (self.bag).penultimate(x)\n";
 
 impl Body {
     /// Logits (N, classes).
@@ -49,10 +46,9 @@ impl Body {
     pub fn script(&self, network: &Network, extend: &dyn Fn(Class) -> Class) -> Result<Module> {
         match self {
             Body::Layers(layers) => {
-                // The members of a bag have no layer in common.
                 let class = match network.members() {
                     [] => layers.class_with_features(NAME, PENULTIMATE, LOGITS),
-                    _ => layers.class(NAME, LOGITS).method(MEMBER_LOGITS_METHOD),
+                    _ => layers.class(NAME, LOGITS).method(BAG_METHODS),
                 };
                 let (source, name, values) = extend(class).compile()?;
                 Ok(Module::from_source(&source, &name, &values)?)

@@ -127,7 +127,7 @@ impl InferenceFile for CheckedCompiledPackage {
 ///
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let out = folder.path().join("run");
-/// let options = Config { epochs: 3, ..Config::default() };
+/// let options = Config { recipe: "none".into(), epochs: 3, ..Config::default() };
 /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
 /// let exported = fitted.classifier()?.into_exported()?;
 /// let model: &dyn Executor = &exported.module;

@@ -26,12 +26,12 @@ impl Cut {
 }
 
 /// The cuts that remove the share `share` (above 0, below 1) of the least important channels of every prunable group. At least
-/// one channel stays. Input and logits keep their sizes.
-pub(super) fn cuts(layers: &Sequential, state: &Tensors, share: f64) -> Vec<Cut> {
+/// one channel stays. Input and logits keep their sizes. `path` is the name of the layers in `state`, empty for a whole model.
+pub(super) fn cuts(layers: &Sequential, path: &str, state: &Tensors, share: f64) -> Vec<Cut> {
     let mut flow = Flow::default();
     let input = flow.streams.len();
     flow.streams.push(Stream { is_fixed: true, ..Stream::default() });
-    let output = flow.through(layers.walk(""), input);
+    let output = flow.through(layers.walk(path), input);
     flow.streams[output].is_fixed = true;
     flow.groups().iter().flat_map(|group| flow.cuts_of(group, state, share)).collect()
 }
@@ -208,7 +208,7 @@ mod tests {
                 .state()
                 .iter()
                 .for_each(|(name, tensor)| tensor.shallow_clone().set_data(&state[name].detach().copy()));
-            silence(&whole, &cuts(whole.layers().unwrap(), &state, share));
+            silence(&whole, &cuts(whole.layers().unwrap(), "", &state, share));
             let before = pruned.parameter_count();
             pruned.prune(share).unwrap();
             assert!(pruned.parameter_count() < before * 4 / 5, "{name}");
@@ -236,6 +236,33 @@ mod tests {
         let expected = Tensor::cat(&[kept.narrow(0, 0, 10), kept.narrow(0, 13, 115)], 0);
         assert_eq!(network.state()["fc1.weight"].detach(), expected);
         assert_eq!(network.state()["fc2.weight"].size(), [7, 125]);
+    }
+
+    #[test]
+    fn each_member_of_a_bag_is_pruned_like_a_single_network() {
+        let task = Task::new(InputShape(vec![3, 16, 16]), 7);
+        for name in ["mlp", "resnet9"] {
+            let mut bag = Network::bag(name, "", &task, 2, (Device::Cpu, 1)).unwrap();
+            let prefix = "bag.member2.";
+            let own = |bag: &Network| -> Tensors {
+                let own = |(name, tensor): (String, Tensor)| {
+                    Some((name.strip_prefix(prefix)?.to_string(), tensor.detach().copy()))
+                };
+                bag.state().into_iter().filter_map(own).collect()
+            };
+            let mut single = Network::new(name, "", &task, Device::Cpu, 0).unwrap();
+            single.load_state(&own(&bag)).unwrap();
+            single.prune(0.5).unwrap();
+            bag.prune(0.5).unwrap();
+            let expected: Tensors =
+                single.state().into_iter().map(|(name, tensor)| (name, tensor.detach())).collect();
+            assert_eq!(own(&bag), expected, "{name}");
+            let x = Tensor::randn([4, 3, 16, 16], (Kind::Float, Device::Cpu));
+            let mut module = bag.script(&|class| class).unwrap();
+            module.set_training(false).unwrap();
+            let logits = tch::no_grad(|| bag.forward(&x, false)).unwrap();
+            assert_eq!(module.call("logits", &x).unwrap()[0], logits, "{name}");
+        }
     }
 
     #[test]

@@ -80,6 +80,18 @@ fn a_bag_of_each_small_architecture_for_images_is_exported() {
         let x = Tensor::randn([3, 1, 8, 8], (Kind::Float, Device::Cpu));
         let members = tch::no_grad(|| module.call("member_logits", &x).unwrap().remove(0));
         assert_eq!(members.size(), [3, 2, 7], "{}", architecture.name);
+        // The features of the second member, after those of the first.
+        let single = Network::new(architecture.name, "", &task, Device::Cpu, 0).unwrap();
+        single.state().iter().for_each(|(name, tensor)| {
+            tensor.shallow_clone().set_data(&bag.state()[&format!("bag.member2.{name}")].detach());
+        });
+        let features = |network: &Network| {
+            let mut module = network.script(&|class| class).unwrap();
+            module.set_training(false).unwrap();
+            tch::no_grad(|| module.call("penultimate", &x).unwrap().remove(0).flatten(1, -1))
+        };
+        let (all, own) = (features(&bag), features(&single));
+        assert_eq!(all.narrow(1, own.size()[1], own.size()[1]), own, "{}", architecture.name);
         assert_eq!(bag.summary(&task.input).last().unwrap().output, [1, 7], "{}", architecture.name);
     }
 }

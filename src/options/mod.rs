@@ -88,7 +88,7 @@ options! {
 
         /// Train K models, each without one of K folds of the examples, and export them as one model whose probabilities are their
         /// mean. The models train side by side in one run. An example is validated by the model that was trained without it, so all
-        /// examples are used for training and for validation. 0 trains a single model
+        /// examples are used for training and for validation. 0 trains a single model. The recipe trains a bag of 5 for tables with few rows
         pub bag: u32 = option("K").default("0").parser(parse::within(0..=100)).heading(EVALUATION).essential(),
 
         /// Prediction sets that contain the true class with this probability, calibrated on the validation set (conformal

@@ -209,8 +209,7 @@ impl Classifier {
         if self.module()?.methods()?.iter().any(|method| method == "features") {
             return Ok(());
         }
-        let problem = "the model has no method `features`: it is quantized or a bag, or its last layer could not be determined when it was \
-                       exported";
+        let problem = "the model has no method `features`: it is quantized, or its last layer could not be determined when it was exported";
         Err(Error::artifact(&self.path, problem))
     }
 

@@ -48,7 +48,7 @@ pub struct Facts {
     pub backbone: Backbone,
     /// Whether adapters are trained in place of the weights (`--lora`).
     pub has_adapters: bool,
-    /// Whether a bag (`--bag`) can be suggested: no option or property of the data excludes it.
+    /// Whether a bag (`--bag`) is possible: no option or property of the data excludes it.
     pub can_bag: bool,
     /// Whether the last layer is fitted to features of the other layers, which are computed once.
     pub head: Head,
@@ -118,6 +118,12 @@ impl Facts {
             can_bag: false,
             head: Head::Excluded,
         }
+    }
+
+    /// The same facts for a bag, which all examples outside the test set train and validate.
+    pub(super) fn in_bag(&self) -> Self {
+        let all = self.examples + self.validation;
+        Facts { examples: all, validation: all, ..self.clone() }
     }
 
     /// The longer side of an image in pixels; none for rows of a table.

@@ -117,6 +117,8 @@ impl Recipe {
     pub fn auto(facts: &Facts) -> Self {
         let kind = Kind::of(facts);
         let mut choices = (kind.choose)(facts);
+        let is_bag = choices.iter().flat_map(|choice| &choice.settings).any(|(name, _)| name == "bag");
+        let facts = &if is_bag { facts.in_bag() } else { facts.clone() };
         if facts.task != TaskKind::Classification {
             // The options of cross-entropy suit no other loss.
             choices.iter_mut().for_each(|choice| choice.settings.retain(|(name, _)| name != "loss_options"));

@@ -240,11 +240,22 @@ fn an_epoch_of_a_table_has_at_least_fifteen_steps() {
 }
 
 #[test]
-fn a_bag_is_suggested_for_few_rows_where_nothing_excludes_it() {
-    let suggests = |facts: Facts| Recipe::auto(&facts).lines().iter().any(|line| line.contains("--bag 5"));
-    assert!(suggests(Facts { can_bag: true, ..table(240) }));
-    assert!(!suggests(Facts { can_bag: true, ..table(241) }));
-    assert!(!suggests(table(240)));
+fn a_bag_is_chosen_for_few_rows_where_nothing_excludes_it() {
+    let bag = |facts: Facts| Recipe::auto(&facts).value("bag").unwrap_or_default().to_string();
+    let possible = |rows| Facts { can_bag: true, ..table(rows) };
+    assert_eq!([400, 401].map(|rows| bag(possible(rows))), ["5", ""]);
+    assert_eq!(bag(table(400)), "");
+    let with = |model: &str| Facts { model: Some(model.to_string()), ..possible(120) };
+    assert_eq!(["tabm", "mlp", "ft-transformer"].map(|model| bag(with(model))), ["5", "5", ""]);
+    assert_eq!(bag(Facts { start: Start::Weights, ..possible(120) }), "");
+
+    // All rows, the fifth for validation, too, are in its epochs.
+    let recipe = Recipe::auto(&possible(200));
+    assert_eq!(recipe.value("batch_size"), Some("16"));
+    assert_eq!(Recipe::auto(&table(200)).value("batch_size"), Some("8"));
+    assert!(recipe.title.starts_with("auto: table (250 rows"), "{}", recipe.title);
+    let line = recipe.lines().into_iter().find(|line| line.starts_with("bag 5: ")).unwrap();
+    assert!(line.contains("--bag 0"), "{line}");
 }
 
 #[test]
@@ -266,6 +277,10 @@ fn given_options_win_and_take_the_options_that_belong_to_them_along() {
     assert_eq!((found.value("lr"), found.value("optimizer")), (None, Some("adamw")));
     let found = after(&[("loss", "focal"), ("model", "tabm"), ("model_options", "")]);
     assert_eq!([found.value("loss_options"), found.value("model"), found.value("model_options")], [None; 3]);
+    // Whoever wants a single model gets one.
+    let small = Recipe::auto(&Facts { can_bag: true, ..table(120) });
+    let is_given = |name: &str| (name == "bag").then(|| "0".to_string());
+    assert_eq!((small.value("bag"), small.clone().without(&is_given).value("bag")), (Some("5"), None));
     // A line of which nothing is left disappears.
     assert_eq!(after(&[("monitor", "loss")]).choices.len(), recipe.choices.len() - 1);
     let all: Vec<_> = recipe.settings().map(|(name, value)| (name.as_str(), value.as_str())).collect();

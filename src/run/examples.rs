@@ -126,7 +126,7 @@ impl Examples {
     /// # let out = folder.path().join("run");
     /// let options = Config { epochs: 3, ..Config::default() };
     /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
-    /// let config = Config { data: "iris".into(), ..Config::default() };
+    /// let config = Config::read(&out.join("config.toml"))?;
     /// let examples = Examples::read(&config)?;
     /// let feed = examples.raw(&examples.split.validation, &config, Device::Cpu);
     /// let accuracy = fitted.classifier()?.evaluate(&*feed)?.accuracy();

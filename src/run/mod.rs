@@ -543,7 +543,7 @@ impl Run {
         lock: Option<RunLock>,
     ) -> Result<Self> {
         let mut plan = prepared.plan(config)?;
-        plan.identity.insert("the data's SHA-256".to_string(), prepared.dataset.sha256.clone());
+        plan.identity.insert(bag::DATA.to_string(), prepared.dataset.sha256.clone());
         if let Some(corrections) = &prepared.corrections {
             plan.identity.insert("the feedback's SHA-256".to_string(), corrections.sha256.clone());
         }

@@ -24,7 +24,7 @@ use crate::loader::{ClassWeights, EncodedExamples, EvaluationLoader, StoredExamp
 use crate::model::preprocessing::{self, Preprocessing};
 use crate::model::pretrained;
 use crate::model::weights::{self, Matching};
-use crate::model::{Network, Outputs, Task};
+use crate::model::{Network, Outputs, Task, Tensors};
 use crate::options::{Config, ModelChoice};
 use crate::run::RunFolder;
 use crate::train::Plan;
@@ -139,7 +139,12 @@ impl Prepared {
                 let problem = "--init-key requires --init FILE or --pretrained NAME";
                 return Err(Error::Usage(problem.to_string()));
             }
-            (file, _) => file.map(|file| init(&prepared.network, &file, config)).transpose()?,
+            (None, None) => None,
+            (Some(file), _) => {
+                let weights = weights::read_within(&file, config.reading.room())?;
+                bag::check_weights(config, &prepared.dataset.sha256, &file, &weights)?;
+                Some(load(&prepared.network, weights, &file, config)?)
+            }
         };
         Ok(Prepared { init, ..prepared })
     }
@@ -309,7 +314,12 @@ pub(crate) fn training_name(dataset: &Dataset, split: &Split, place: usize) -> S
 
 /// Loads the matching weights of a file; those of the last layer only if requested.
 pub(super) fn init(network: &Network, file: &Path, config: &Config) -> Result<Matching> {
-    let weights = weights::adapt(weights::read_within(file, config.reading.room())?, network);
+    load(network, weights::read_within(file, config.reading.room())?, file, config)
+}
+
+/// Like [`init`], with the tensors of the file.
+fn load(network: &Network, weights: Tensors, file: &Path, config: &Config) -> Result<Matching> {
+    let weights = weights::adapt(weights, network);
     let state = network.state();
     let fault = |error| match error {
         Error::Usage(problem) => Error::artifact(file, problem),

@@ -33,7 +33,7 @@ const TEXTBOOK: &str = "digits";
 /// let config = Config { data: "iris".into(), epochs: 3, ..Config::default() };
 /// let config = run::resolve_recipe(&config, &World::alone())?;
 /// assert_eq!((config.epochs, config.optimizer.as_str()), (3, "adamw"));
-/// assert!(config.provenance.recipe.unwrap().title.starts_with("auto: table (120 rows"));
+/// assert!(config.provenance.recipe.unwrap().title.starts_with("auto: table (150 rows"));
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 ///
@@ -108,10 +108,15 @@ fn is_open(config: &Config) -> bool {
 /// The recipe of the options. `data` becomes the data if it was read.
 fn choose(config: &Config, world: &World, data: &mut Option<SourceData>) -> Result<Recipe> {
     if config.recipe == AUTO {
-        let config = &with_local_encoder(config)?;
-        let read = data.insert(SourceData::read(config)?);
-        let mut recipe = Recipe::auto(&facts(config, &read.dataset, world)?);
-        recipe.choices.splice(..0, model_of_weights(config));
+        let mut config = with_local_encoder(config)?;
+        let weights = model_of_weights(&config);
+        let bag = weights.iter().flat_map(|choice| &choice.settings).find(|(name, _)| name == "bag");
+        if let (Some((name, members)), false) = (bag, config.is_given("bag")) {
+            config.set(name, members).map_err(Error::Usage)?;
+        }
+        let read = data.insert(SourceData::read(&config)?);
+        let mut recipe = Recipe::auto(&facts(&config, &read.dataset, world)?);
+        recipe.choices.splice(..0, weights);
         return Ok(recipe);
     }
     let recipe = BUILT_IN.iter().find(|recipe| recipe.name == config.recipe);
@@ -132,9 +137,13 @@ fn model_of_weights(config: &Config) -> Option<Choice> {
     }
     let choice = choice.set("model", own("model")).set("model_options", own("model_options"));
     // The weights of a model of tables belong to the values that it was trained on.
-    Some(match own("normalization").as_str() {
+    let choice = match own("normalization").as_str() {
         "" => choice,
         normalization => choice.set("normalization", normalization),
+    };
+    Some(match own("bag").as_str() {
+        "" => choice,
+        bag => choice.set("bag", bag),
     })
 }
 
@@ -154,30 +163,35 @@ fn head(config: &Config, world: &World) -> Head {
     }
 }
 
-/// Options that a bag does not have, that choose the validation set, or that answer the suggestion of a bag.
-const WITHOUT_BAG: [&str; 13] = [
+/// Options that a bag does not have, or that choose the validation set.
+const WITHOUT_BAG: [&str; 17] = [
     "bag",
     "folds",
     "fold",
     "validation",
     "validation_list",
-    "feedback",
+    "split",
     "init",
     "pretrained",
+    "teacher",
+    "unlabelled",
     "head_only",
     "head_epochs",
     "freeze",
     "layer_decay",
     "cuda_graph",
+    "ood_score",
+    "fresh_head",
 ];
 
 /// Whether the given options and the data allow a bag.
 fn can_bag(config: &Config, dataset: &Dataset, world: &World) -> bool {
     let has_parts = dataset.groups.is_some()
         || dataset.portions.as_ref().is_some_and(|portions| portions.contains(&Subset::Validation));
+    let is_in_memory = !matches!(dataset.inputs, Inputs::Stored(_));
     let is_architecture = matches!(ModelChoice::of(&config.model), ModelChoice::Architecture(_));
     let is_excluded = WITHOUT_BAG.iter().any(|name| config.is_given(name));
-    world.is_alone() && is_architecture && !has_parts && !is_excluded
+    world.is_alone() && is_architecture && is_in_memory && !has_parts && !is_excluded
 }
 
 fn facts(config: &Config, dataset: &Dataset, world: &World) -> Result<Facts> {

@@ -167,7 +167,7 @@ pub fn save(
 ///
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let out = folder.path().join("run");
-/// let options = Config { epochs: 3, ..Config::default() };
+/// let options = Config { recipe: "none".into(), epochs: 3, ..Config::default() };
 /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
 /// let checkpoint = Checkpoint::load(&out.join("checkpoints/last.safetensors"))?;
 /// assert_eq!(checkpoint.position.epoch, 4);

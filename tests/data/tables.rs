@@ -43,7 +43,7 @@ fn the_builtin_tables_train_to_a_good_accuracy() {
 fn the_exported_statistics_are_those_of_the_training_set() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    succeed(["train", "--data", "wine", "--epochs", "1", "--out", text(&run)]);
+    succeed(["train", "--data", "wine", "--bag", "0", "--epochs", "1", "--out", text(&run)]);
     let rows = rows(&root().join("data/wine.csv"));
     let trained: Vec<_> = csv::Reader::from_path(run.join("split.csv"))
         .unwrap()

@@ -173,8 +173,8 @@ fn few_validation_examples_flag_nothing_and_models_without_the_option_stay_as_th
     let out = folder.path().join("few");
     let iris = support::root().join("data/iris.csv");
     // 30 validation examples; 99 are needed.
-    let trained =
-        run(["train", "--data", text(&iris), "--epochs", "2", "--ood", "0.01", "--out", text(&out)]);
+    let options = ["--bag", "0", "--epochs", "2", "--ood", "0.01", "--out", text(&out)];
+    let trained = run(["train", "--data", text(&iris)].iter().chain(&options));
     let printed = stderr(&trained);
     assert!(trained.status.success() && printed.contains("nothing will be flagged"), "{printed}");
     assert!(printed.contains("30 examples and 99 are needed"), "{printed}");

@@ -254,12 +254,13 @@ fn the_card_of_labels_has_a_row_for_each_and_says_what_was_tuned() {
         assert!(body.contains(&row), "{row} is not in {body}");
     }
     let validation = figures(folder.path(), &[text(&out)])["rows"].as_u64().unwrap();
-    let all = format!("| *all examples* | {} | {validation} | 60 | 100.00 % |", 240 - validation);
+    // The recipe trains a bag of so few rows on all of them and validates all.
+    assert_eq!(validation, 240);
     let sentences = [
         "### Labels, validation set",
         "The thresholds were tuned on these examples, so precision, recall and F1 are optimistic.",
         "The thresholds were tuned on the validation set.",
-        &all,
+        "| *all examples* | 240 | 240 | 60 | 100.00 % |",
         "300 examples with any number of 3 labels",
         "The model knows only its 3 labels",
     ];

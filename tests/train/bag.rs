@@ -89,16 +89,27 @@ fn a_bag_is_validated_by_the_members_trained_without_each_row() {
 fn a_bag_is_exported_to_other_formats() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    train(folder.path(), &out, &["--epochs", "3"]);
+    train(folder.path(), &out, &["--epochs", "3", "--model-options", "width=16"]);
     let table = table(folder.path());
     let expected = succeed(["eval", text(&out), text(&table)]);
-    for (format, file) in [("pt2", "model.pt2"), ("onnx", "model.onnx")] {
+    let formats = [("pt2", "model.pt2"), ("onnx", "model.onnx"), ("safetensors", "model.safetensors")];
+    for (format, file) in formats {
         let file = out.join(file);
         succeed(["export", text(&out), "--format", format, "--output", text(&file)]);
         if format == "pt2" {
             assert_eq!(succeed(["eval", text(&file), text(&table)]), expected);
         }
     }
+    let frozen = out.join("frozen.pt");
+    succeed(["export", text(&out), "--freeze", "--output", text(&frozen)]);
+    let (module, _) = script::load(&frozen, Device::Cpu, &[]).unwrap();
+    assert!(module.methods().unwrap().iter().any(|method| method == "members"));
+    assert_eq!(succeed(["eval", text(&frozen), text(&table)]), expected);
+    // The features of the members, 16 each, one after the other.
+    let features = out.join("features.npy");
+    succeed(["predict", text(&out), text(&table), "--embeddings", text(&features)]);
+    let values = Tensor::read_npy(&features).unwrap();
+    assert_eq!(values.size(), [90, 3 * 16]);
 }
 
 #[test]
@@ -156,7 +167,7 @@ fn what_a_bag_does_not_have_is_refused_with_the_reason() {
         (&["--bag", "3", "--folds", "3", "--fold", "1"], "--folds trains separate models"),
         (&["--bag", "3", "--head-only"], "--head-only needs a single model"),
         (&["--bag", "3", "--freeze", "fc1"], "--freeze needs a single model"),
-        (&["--bag", "3", "--init", "x.pt"], "--init needs a single model"),
+        (&["--bag", "3", "--ood", "0.05", "--ood-score", "knn"], "--ood-score knn needs a single model"),
         (&["--bag", "3", "--model", "x.pt"], "must be an architecture that `cresset models` lists"),
         (&["--bag", "101"], "101"),
     ];
@@ -170,18 +181,4 @@ fn what_a_bag_does_not_have_is_refused_with_the_reason() {
     let digits = ["train", "--recipe", "none", "--bag", "2", "--augment", "mixup", "--out", text(&out)];
     let output = run(digits);
     assert!(stderr(&output).contains("combine examples of different folds"), "{}", stderr(&output));
-
-    train(folder.path(), &out, &["--epochs", "1"]);
-    let output = run(["compress", text(&out), "--quantize", "int8"]);
-    assert!(
-        stderr(&output).contains("bag of 3 models (--bag), which cannot be compressed"),
-        "{}",
-        stderr(&output)
-    );
-    let output = run(["train", "--from", text(&out), "--feedback", text(folder.path())]);
-    assert!(
-        stderr(&output).contains("bag of 3 models (--bag), which cannot be fine-tuned"),
-        "{}",
-        stderr(&output)
-    );
 }

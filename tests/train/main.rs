@@ -2,6 +2,7 @@
 
 mod bad_texts;
 mod bag;
+mod bag_after;
 mod distributed;
 mod encoders;
 mod engine;

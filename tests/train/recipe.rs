@@ -52,7 +52,7 @@ fn a_table_is_trained_by_its_recipe_and_the_record_repeats_the_run() {
     let place = Place::new();
     let (printed, config) = place.train("run", &["--data", "iris", "--epochs", "4"]);
     assert!(
-        printed.starts_with("recipe  auto: table (120 rows of 4 columns, 3 classes)\n        model tabm"),
+        printed.starts_with("recipe  auto: table (150 rows of 4 columns, 3 classes)\n        model tabm"),
         "{printed}"
     );
     assert!(!printed.contains("        epochs "), "{printed}");
@@ -80,7 +80,7 @@ fn the_weights_of_a_run_bring_their_model() {
     let (printed, config) =
         place.train("second", &["--data", "iris", "--epochs", "1", "--init", text(&start)]);
     assert!(
-        printed.contains("        model tabm, model-options members=16,width=128,dropout=0.1, normalization quantiles: the model of "),
+        printed.contains("        model tabm, model-options members=16,width=128,dropout=0.1, normalization quantiles, bag 5: the model of "),
         "{printed}"
     );
     assert_eq!((config.lr, config.model_options.as_str()), (2e-4, "members=16,width=128,dropout=0.1"));

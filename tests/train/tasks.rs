@@ -129,7 +129,8 @@ fn label_columns_are_labels_in_their_order_and_found_by_name_in_evaluation() {
 fn a_number_is_predicted_with_an_interval_of_the_promised_coverage() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    train_once(&out, &["--data", "diabetes", "--coverage", "0.8", "--seed", "2"]);
+    let options = ["--data", "diabetes", "--bag", "0", "--coverage", "0.8", "--seed", "2"];
+    train_once(&out, &options);
     let metrics = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
     assert!(metrics.starts_with("epoch,train_loss,train_r2,held_out_loss,held_out_r2,"), "{metrics}");
     let data = crate::support::root().join("data/diabetes.csv");
@@ -196,9 +197,19 @@ fn a_selected_column_of_quantities_is_predicted_and_an_unselected_one_refused() 
 fn killed_runs_of_labels_and_of_numbers_resume_bit_identically() {
     let folder = tempfile::tempdir().unwrap();
     let table = label_columns(folder.path());
-    let labels =
-        ["--data", text(&table), "--labels", "high,right", "--loss", "asymmetric", "--epochs", "400"];
-    let numbers = ["--data", "diabetes", "--epochs", "400", "--patience", "400"];
+    let labels = [
+        "--data",
+        text(&table),
+        "--labels",
+        "high,right",
+        "--loss",
+        "asymmetric",
+        "--bag",
+        "0",
+        "--epochs",
+        "400",
+    ];
+    let numbers = ["--data", "diabetes", "--bag", "0", "--epochs", "400", "--patience", "400"];
     for (name, options) in [("labels", &labels[..]), ("numbers", &numbers)] {
         let (whole, killed) = (folder.path().join(format!("{name}-whole")), folder.path().join(name));
         train_once(&whole, options);

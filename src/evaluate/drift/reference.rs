@@ -30,7 +30,7 @@ const CONFIDENCE: [f32; 12] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95
 /// let metadata = cresset::predict::metadata(&out.join("model.pt"))?;
 /// let reference = metadata.drift.unwrap();
 /// assert_eq!(reference.inputs.len(), 4);
-/// assert_eq!(reference.labels.counts.iter().sum::<u64>(), 120);
+/// assert_eq!(reference.labels.counts.iter().sum::<u64>(), 150);
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -38,7 +38,7 @@ pub const FORMAT: &str = "cresset-model-1";
 /// let metadata = cresset::predict::metadata(&out.join("model.pt"))?;
 /// assert_eq!(metadata.classes, ["setosa", "versicolor", "virginica"]);
 /// assert_eq!(metadata.input.shape, InputShape(vec![4]));
-/// assert_eq!(metadata.metrics.validation_rows, 30);
+/// assert_eq!(metadata.metrics.validation_rows, 150);
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

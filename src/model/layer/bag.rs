@@ -2,8 +2,7 @@
 
 use tch::Tensor;
 
-use super::ensemble::combined_script;
-use super::{Layer, Sequential, combined};
+use super::{Layer, PENULTIMATE, Sequential, combined, combined_script};
 use crate::data::TaskKind;
 use crate::model::script::{Class, Script};
 
@@ -55,9 +54,13 @@ impl Layer for Bag {
     fn script(&self) -> Script {
         let names: Vec<String> = (1..=self.members.len()).map(Bag::name).collect();
         let outputs: Vec<String> = names.iter().map(|name| format!("(self.{name}).forward(x)")).collect();
+        let features = |name: &String| format!("torch.flatten((self.{name}).{PENULTIMATE}(x), 1, -1)");
+        let features: Vec<String> = names.iter().map(features).collect();
         let methods = format!(
             r#"  def members(self: {{class}}, x: Tensor) -> Tensor:
     return torch.stack([{outputs}], 1)
+  def {PENULTIMATE}(self: {{class}}, x: Tensor) -> Tensor:
+    return torch.cat([{features}], 1)
   def forward(self: {{class}}, x: Tensor) -> Tensor:
     y = (self).members(x)
     if self.training:
@@ -67,11 +70,12 @@ impl Layer for Bag {
     return z
 "#,
             outputs = outputs.join(", "),
+            features = features.join(", "),
             combined = combined_script(self.kind, self.members.len()),
         );
         let members = names.into_iter().zip(&self.members);
         Script::Class(members.fold(Class::new("Bag", methods), |class, (name, member)| {
-            class.child(name, member.class("Member", "forward"))
+            class.child(name, member.class_with_features("Member", PENULTIMATE, "forward"))
         }))
     }
 

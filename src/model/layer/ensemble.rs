@@ -220,7 +220,7 @@ pub fn combined(members: &Tensor, kind: TaskKind) -> Tensor {
 }
 
 /// The equivalent of [`combined`] for `y` in TorchScript.
-pub(super) fn combined_script(kind: TaskKind, members: usize) -> String {
+pub(crate) fn combined_script(kind: TaskKind, members: usize) -> String {
     match kind {
         TaskKind::Classification => {
             format!("torch.sub(torch.logsumexp(torch.log_softmax(y, -1), [1]), {:?})", (members as f64).ln())

@@ -44,6 +44,7 @@ pub use columns::ColumnEmbedding;
 pub use constant::Constant;
 pub use convolution::{Conv2d, Convolution};
 pub use cross::CrossNetwork;
+pub(crate) use ensemble::combined_script;
 pub use ensemble::{EnsembleHead, EnsembleLinear, InputScaling, RepeatMembers, combined};
 pub use factorization::{FactorizationMachine, FieldVectors};
 pub use layer_norm::{LayerNorm, LayerNorm2d};
@@ -249,6 +250,9 @@ pub enum LayerFormula<'a> {
     /// Dropout in training, the identity in evaluation.
     Dropout,
 }
+
+/// The method that returns the input of the last layer, if the last layer is known; of a bag, those of its members, one after the other.
+pub(crate) const PENULTIMATE: &str = "penultimate";
 
 /// The product of sizes.
 fn product(sizes: &[i64]) -> u64 {

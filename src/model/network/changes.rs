@@ -2,10 +2,11 @@
 
 use tch::Kind;
 
-use super::{Network, Tensors};
+use super::{BAG, Network, Tensors};
 use crate::distributed::World;
 use crate::error::{Error, Result};
-use crate::model::pruning;
+use crate::model::layer::{Bag, Sequential};
+use crate::model::pruning::{self, Cut};
 
 impl Network {
     /// Uses the memory format channels last for kernels and inputs.
@@ -126,8 +127,7 @@ impl Network {
         if let Some(reason) = self.why_unprunable() {
             return Err(Error::Usage(format!("--prune: {reason}")));
         }
-        let layers = self.layers().expect("a model that can be pruned has layers");
-        for cut in pruning::cuts(layers, &self.state, share) {
+        for cut in self.cuts(share) {
             let tensor = self.state.get_mut(&cut.tensor).expect("a cut names a tensor of the model");
             let kept = cut.apply(&tensor.detach());
             tensor.set_data(&kept);
@@ -137,11 +137,24 @@ impl Network {
 
     /// Why [`Network::prune`] fails; `None` if it does not.
     pub(crate) fn why_unprunable(&self) -> Option<&'static str> {
-        let Some(layers) = self.layers() else {
+        if self.layers().is_none() {
             return Some("only the architectures that `cresset models` lists can be pruned");
-        };
-        let is_prunable = !pruning::cuts(layers, &self.state, 0.5).is_empty();
+        }
+        let is_prunable = !self.cuts(0.5).is_empty();
         (!is_prunable).then_some("this model has no channels or hidden units that can be pruned")
+    }
+
+    /// What is cut to remove the share `share` of channels and units; of each member of a bag.
+    fn cuts(&self, share: f64) -> Vec<Cut> {
+        match self.members() {
+            [] => self.layers().map_or(Vec::new(), |layers| pruning::cuts(layers, "", &self.state, share)),
+            members => {
+                let of = |(number, member): (usize, &Sequential)| {
+                    pruning::cuts(member, &format!("{BAG}.{}", Bag::name(number)), &self.state, share)
+                };
+                (1..).zip(members).flat_map(of).collect()
+            }
+        }
     }
 
     /// Converts all floating-point tensors to float64, for numerical checks.

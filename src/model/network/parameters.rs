@@ -1,5 +1,7 @@
 //! The parameters of a network by name: layers, blocks, the head, and which of them are trained.
 
+use std::collections::BTreeSet;
+
 use tch::Tensor;
 
 use super::{BAG, Network, Tensors};
@@ -82,6 +84,12 @@ impl Network {
         self.layer_names.last().map_or("", String::as_str)
     }
 
+    /// The number of members of the bag that has parameters with these names; 0 for a single model.
+    pub(crate) fn bag_size<'a>(names: impl Iterator<Item = &'a String>) -> usize {
+        let member = |name: &'a String| Some(of_bag(name)?.split_once('.')?.0);
+        names.filter_map(member).collect::<BTreeSet<_>>().len()
+    }
+
     /// The weight, (classes, width), and the bias, (classes), of the last layer.
     ///
     /// # Errors
@@ -159,8 +167,12 @@ impl Network {
 
 /// A name without that of the member of a bag.
 fn in_member(name: &str) -> &str {
-    let of_bag = name.strip_prefix(BAG).and_then(|rest| rest.strip_prefix(".member"));
-    of_bag.and_then(|rest| rest.split_once('.')).map_or(name, |(_, own)| own)
+    of_bag(name).and_then(|rest| rest.split_once('.')).map_or(name, |(_, own)| own)
+}
+
+/// The number of the member and the rest of the name of a parameter of a bag.
+fn of_bag(name: &str) -> Option<&str> {
+    name.strip_prefix(BAG).and_then(|rest| rest.strip_prefix(".member"))
 }
 
 /// The layers of parameters, without duplicates: `fc` for `fc.weight` and `fc.bias`.

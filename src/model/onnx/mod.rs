@@ -46,7 +46,7 @@ const MAX_BYTES: u64 = i32::MAX as u64;
 ///
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let out = folder.path().join("run");
-/// let options = Config { model_options: "depth=1".into(), epochs: 3, ..Config::default() };
+/// let options = Config { recipe: "none".into(), epochs: 3, ..Config::default() };
 /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
 /// let path = out.join("model.onnx");
 /// (ExportFormat::of_file(&path).write)(&fitted.classifier()?.into_exported()?, &path)?;

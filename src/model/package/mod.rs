@@ -46,7 +46,7 @@ const ARCHIVE: &str = "0";
 ///
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let out = folder.path().join("run");
-/// let options = Config { model_options: "width=64".into(), epochs: 3, ..Config::default() };
+/// let options = Config { recipe: "none".into(), model_options: "width=64".into(), epochs: 3, ..Config::default() };
 /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
 /// let path = out.join("model.pt2");
 /// (ExportFormat::of_file(&path).write)(&fitted.classifier()?.into_exported()?, &path)?;

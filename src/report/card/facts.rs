@@ -59,6 +59,8 @@ pub struct SplitCounts {
     pub is_row_by_row: bool,
     /// Whether examples are rows of a table.
     pub is_table: bool,
+    /// Whether the model is a bag, whose validation set is its training set.
+    is_bag: bool,
 }
 
 impl SplitCounts {
@@ -88,18 +90,26 @@ impl SplitCounts {
             split: how,
             is_row_by_row,
             is_table: matches!(dataset.names, Names::Lines { .. }),
+            is_bag: split.folds.is_some(),
         })
     }
 
     /// Number of examples in all parts.
     pub fn total(&self) -> usize {
-        self.sizes.iter().sum()
+        self.disjoint(&self.sizes).sum()
+    }
+
+    /// The entries of parts without a common example. The second part of a bag is the first one.
+    fn disjoint<'a, T>(&self, parts: &'a [T]) -> impl Iterator<Item = &'a T> {
+        let is_bag = self.is_bag;
+        parts.iter().enumerate().filter(move |(place, _)| !(is_bag && *place == 1)).map(|(_, part)| part)
     }
 
     /// Number of examples per class or label in all parts; empty for a quantity.
     pub(crate) fn by_class(&self) -> Vec<usize> {
         let classes = self.of_classes[0].1.len();
-        (0..classes).map(|class| self.of_classes.iter().map(|(_, counts)| counts[class]).sum()).collect()
+        let of = |class: usize| self.disjoint(&self.of_classes).map(|(_, counts)| counts[class]).sum();
+        (0..classes).map(of).collect()
     }
 }
 
@@ -113,10 +123,15 @@ fn split_of(dataset: &Dataset, config: &Config) -> (String, bool) {
     let has_validation =
         dataset.portions.as_ref().is_some_and(|portions| portions.contains(&Subset::Validation));
     let is_given = if has_lists { config.validation_list.is_some() } else { has_validation };
-    let is_drawn = config.fold.is_some() || !is_given;
-    let amount = match (config.fold, config.folds) {
-        (Some(fold), Some(folds)) => format!("fold {fold} of {folds}"),
+    let is_drawn = config.fold.is_some() || config.bag > 0 || !is_given;
+    let amount = match (config.fold, config.folds, config.bag) {
+        (Some(fold), Some(folds), _) => format!("fold {fold} of {folds}"),
+        (.., 1..) => format!("{} folds", config.bag),
         _ => format!("{:.0} %", 100. * config.validation),
+    };
+    let members = match config.bag {
+        0 => "",
+        _ => ", each of the model that is trained without it",
     };
     let manner = match &config.reading.group {
         Some(group) => format!(" for validation, in whole groups of the column {}", code(&group.to_string())),
@@ -128,7 +143,7 @@ fn split_of(dataset: &Dataset, config: &Config) -> (String, bool) {
         }
         .to_string(),
     };
-    let drawn = format!("{amount}{manner}, drawn with seed {}", config.seed);
+    let drawn = format!("{amount}{manner}{members}, drawn with seed {}", config.seed);
     let text = match (has_lists, dataset.portions.is_some()) {
         (true, _) if is_drawn => format!("by lists of examples; from the training set, {drawn}"),
         (true, _) => "by lists of examples".to_string(),

@@ -30,7 +30,7 @@ use crate::run::RunFolder;
 /// let difference = difference(a.folder(), b.folder(), Device::Cpu)?;
 /// assert_eq!(difference.options.len(), 1);
 /// assert_eq!(difference.options[0].name, "lr");
-/// assert_eq!(difference.compared.unwrap().rows, 30);
+/// assert_eq!(difference.compared.unwrap().rows, 150);
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -168,8 +168,10 @@ fn data(a: &Path, b: &Path, facts_a: &Facts, facts_b: &Facts) -> Result<DataDiff
     let (a_sha256, b_sha256) = (sha256(facts_a), sha256(facts_b));
     let (split_a, split_b) = (split(a)?, split(b)?);
     let part = |part: &str| {
-        let of = |split: &BTreeMap<String, String>| split.values().filter(|own| *own == part).count();
-        let in_both = |(name, own): &(&String, &String)| *own == part && split_b.get(*name) == Some(*own);
+        let of = |split: &BTreeMap<String, String>| split.values().filter(|own| is_in(own, part)).count();
+        let in_both = |(name, own): &(&String, &String)| {
+            is_in(own, part) && split_b.get(*name).is_some_and(|other| is_in(other, part))
+        };
         PartPair {
             part: part.to_string(),
             a: of(&split_a),
@@ -184,6 +186,11 @@ fn data(a: &Path, b: &Path, facts_a: &Facts, facts_b: &Facts) -> Result<DataDiff
         b_sha256,
         parts: parts.filter(|part| part.a + part.b > 0).collect(),
     })
+}
+
+/// Whether an example of the part `own` in split.csv is in `part`. Those in the folds of a bag are in the training and the validation set.
+fn is_in(own: &str, part: &str) -> bool {
+    own == part || part != "test" && own.starts_with("fold-")
 }
 
 /// The part of each example by name; empty for a cross-validation, where each fold has its split.

@@ -17,7 +17,10 @@ pub fn section(report: &Report) -> Option<String> {
         (
             "training examples",
             thousands(rows),
-            format!("{} for validation", thousands(evaluation.rows() as usize)),
+            match report.config.bag {
+                0 => format!("{} for validation", thousands(evaluation.rows() as usize)),
+                bag => format!("in {bag} folds, each validates the model trained without it"),
+            },
         ),
         (
             "model",

@@ -7,11 +7,12 @@ use tch::{Device, Kind, Tensor};
 use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::McNemar;
 use crate::evaluate::numbers::thousands;
-use crate::loader::{Batch, EvaluationLoader};
+use crate::loader::EvaluationLoader;
 use crate::options::Config;
 use crate::predict::Classifier;
 use crate::run::Examples;
 use crate::run::RunFolder;
+use crate::run::examples::raw_feed;
 
 /// The model before and after fine-tuning.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,7 +134,8 @@ impl PairedResults {
 /// Trainer::new("iris").options(options).out(&new).fit()?;
 ///
 /// let comparison = fine_tune::compare(&run.model(), &RunFolder::open(&new)?, None, Device::Cpu)?;
-/// assert_eq!((comparison.validation.rows(), comparison.trained.rows()), (30, 2));
+/// // Each of the 150 rows is in a fold of the bag.
+/// assert_eq!((comparison.validation.rows(), comparison.trained.rows()), (150, 2));
 /// let _reasons = fine_tune::objections(&comparison);
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
@@ -162,19 +164,20 @@ pub fn compare(
         if old.metadata().classes != new.metadata().classes {
             return Err(Error::artifact(before, "the model and the fine-tuned model have different classes"));
         }
-        let pair = |rows: &[i64]| {
-            let feed = examples.raw(rows, &config, old.device());
-            let control = control.as_ref().map(|control| predict_all(control, &*feed)).transpose()?;
+        let pair = |feed: &dyn EvaluationLoader| {
+            let control = control.as_ref().map(|control| predict_all(control, feed)).transpose()?;
             Ok::<_, Error>(PairedResults {
-                before: predict_all(&old, &*feed)?,
-                after: predict_all(&new, &*feed)?,
+                before: predict_all(&old, feed)?,
+                after: predict_all(&new, feed)?,
                 control,
             })
         };
+        // The examples of a bag are predicted by the members that were trained without them, and those that are to be learned by all.
+        let validation = |rows: &[i64]| pair(&*examples.raw(rows, &config, old.device()));
         Ok(Comparison {
-            validation: pair(&examples.split.validation)?,
-            kept: (!corrections.kept.is_empty()).then(|| pair(&corrections.kept)).transpose()?,
-            trained: pair(&corrections.trained)?,
+            validation: validation(&examples.split.validation)?,
+            kept: (!corrections.kept.is_empty()).then(|| validation(&corrections.kept)).transpose()?,
+            trained: pair(&*raw_feed(&examples.dataset, &corrections.trained, &config, old.device()))?,
         })
     })
 }
@@ -182,9 +185,9 @@ pub fn compare(
 fn predict_all(classifier: &Classifier, feed: &dyn EvaluationLoader) -> Result<Vec<ExampleResult>> {
     let mut rows = Vec::with_capacity(feed.rows());
     for batch in feed.in_order() {
-        let Batch { inputs, labels, .. } = batch?;
-        let logits = classifier.logits(&inputs)?.to_device(Device::Cpu);
-        let labels = labels.to_device(Device::Cpu);
+        let batch = batch?;
+        let logits = classifier.batch_logits(&batch)?.to_device(Device::Cpu);
+        let labels = batch.labels.to_device(Device::Cpu);
         let right = Vec::<bool>::try_from(&logits.argmax(-1, false).eq_tensor(&labels))?;
         let logarithms: Tensor = logits.log_softmax(-1, Kind::Double);
         let losses = Vec::<f64>::try_from(-logarithms.gather(1, &labels.unsqueeze(1), false).squeeze_dim(1))?;

@@ -69,14 +69,6 @@ pub fn options(run: &RunFolder, config: Config, given: &[Setting]) -> Result<Con
                        use --init";
         return Err(Error::Usage(problem.to_string()));
     }
-    if config.bag > 0 {
-        let problem = format!(
-            "{} is a bag of {} models (--bag), which cannot be fine-tuned; train a single model with --bag 0",
-            run.path().display(),
-            config.bag
-        );
-        return Err(Error::Usage(problem));
-    }
     let is_given = |name: &str| given.iter().any(|setting| setting.name == name);
     // Use all current corrections, not only those of the old run.
     let feedback_rows = config.feedback_rows.filter(|_| is_given("feedback_rows"));

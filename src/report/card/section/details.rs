@@ -11,6 +11,7 @@ use crate::train::Monitor;
 const COVERED_ELSEWHERE: &[&str] = &[
     "data",
     "recipe",
+    "bag",
     "format",
     "task",
     "label",
@@ -72,6 +73,14 @@ pub fn section(card: &Card) -> String {
 }
 
 fn architecture(config: &Config) -> String {
+    let one = architecture_of_one(config);
+    match config.bag {
+        0 => one,
+        bag => format!("a bag of {bag} models, each {one}"),
+    }
+}
+
+fn architecture_of_one(config: &Config) -> String {
     match ModelChoice::of(&config.model) {
         ModelChoice::Architecture(name) if config.model_options.is_empty() => code(name),
         ModelChoice::Architecture(name) => format!("{} with {}", code(name), code(&config.model_options)),
