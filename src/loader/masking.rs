@@ -53,7 +53,7 @@ impl CategoryMasking {
             let (first, count) = (unknown.len(), column.features());
             let masked = match column.kind {
                 ColumnKind::Category { unknown: true, .. } => Some(0.),
-                ColumnKind::Code { unknown: true, .. } => Some(-1.),
+                ColumnKind::Code { unknown: true, .. } | ColumnKind::Hash { .. } => Some(-1.),
                 _ => None,
             };
             columns.extend(masked.map(|_| (first, count)));

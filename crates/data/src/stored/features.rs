@@ -31,6 +31,8 @@ pub(crate) enum Source {
         /// The features of a missing value.
         missing: Arc<[f32]>,
     },
+    /// The value is the number of a text, whose row is looked up, or a row plus the number of these texts.
+    Hashed(Arc<[f32]>),
     /// The value is the number of a text, whose features are computed.
     Computed(FeaturesOfText),
 }
@@ -40,6 +42,7 @@ impl std::fmt::Debug for InputFeatures {
         let source = match &self.source {
             Source::Number => "number",
             Source::Lookup { .. } => "lookup",
+            Source::Hashed(_) => "hashed",
             Source::Computed(_) => "computed",
         };
         write!(f, "{source} {}..{}", self.first, self.first + self.width)
@@ -70,6 +73,15 @@ impl InputFeatures {
                     false => &table[value as usize * self.width..][..self.width],
                 });
             }),
+            Source::Hashed(known) => {
+                let more = known.len() as f32;
+                // NaN, a missing value, is converted to 0.
+                let of = |value: f32| match known.get(value as usize) {
+                    Some(row) if !value.is_nan() => *row,
+                    _ => value - more,
+                };
+                places.zip(values).for_each(|(place, value)| place[0] = of(value));
+            }
             Source::Computed(of) => places.zip(values).for_each(|(place, value)| {
                 of((!value.is_nan()).then_some(value as usize), place);
             }),
@@ -79,7 +91,7 @@ impl InputFeatures {
     /// The features of a missing value.
     pub(super) fn of_missing(&self) -> Vec<f32> {
         match &self.source {
-            Source::Number => vec![f32::NAN],
+            Source::Number | Source::Hashed(_) => vec![f32::NAN],
             Source::Lookup { missing, .. } => missing.to_vec(),
             Source::Computed(of) => {
                 let mut features = vec![0.; self.width];
