@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::block::Block;
+use super::RowsOfBlocks;
+use super::block::{Block, Column};
 
 /// Computes the features of a text that is too long or has too many features to look up.
 pub(crate) type FeaturesOfText = Arc<dyn Fn(Option<usize>, &mut [f32]) + Send + Sync>;
@@ -50,16 +51,15 @@ impl std::fmt::Debug for InputFeatures {
 }
 
 impl InputFeatures {
-    /// Writes the features of rows of blocks to their places in `out`, which has `stride` values a row.
-    pub(super) fn write(
-        &self,
-        blocks: &[Arc<Block>],
-        rows: impl Iterator<Item = (usize, usize)>,
-        stride: usize,
-        out: &mut [f32],
-    ) {
-        let columns: Vec<_> = blocks.iter().map(|block| block.column(self.column)).collect();
-        let values = rows.map(|(block, row)| columns[block].value(row));
+    /// Its column in each of these blocks.
+    pub(super) fn columns<'a>(&self, blocks: &'a [Arc<Block>]) -> Vec<Column<'a>> {
+        blocks.iter().map(|block| block.column(self.column)).collect()
+    }
+
+    /// Writes the features of rows of blocks to their places in `out`, which has `stride` values a row. `columns` has its column in each
+    /// block.
+    pub(super) fn write(&self, columns: &[Column], rows: RowsOfBlocks, stride: usize, out: &mut [f32]) {
+        let values = rows.iter().map(|(block, row)| columns[*block as usize].value(*row as usize));
         let places = out.chunks_exact_mut(stride).map(|row| &mut row[self.first..self.first + self.width]);
         match &self.source {
             Source::Number => places.zip(values).for_each(|(place, value)| place[0] = value),
