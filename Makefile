@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help train install uninstall wheel release test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images bench-tables bench-scale bench-text bench-encoder book build data libtorch doctor clean
+.PHONY: help train install uninstall wheel release test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images bench-tables bench-scale bench-ids bench-text bench-encoder book build data libtorch doctor clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ bench-tables: build ## Run the benchmark of the automatic recipe on 43 tables ag
 bench-scale: build ## Run the benchmark of a click log streamed from Parquet against PyTorch's DataLoader (ROWS=50000000; LOG=FILE: a log of an earlier run)
 	torch=$$(scripts/python-env torch) && arrow=$$(scripts/python-env arrow) && \
 	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_ARROW=$$arrow cargo bench --bench stream_tables
+
+bench-ids: build ## Run the benchmark of a click log with 10 million ids: memory, and the time of a step by the rows of an embedding (ROWS=1000000: less)
+	cargo bench --bench hashed_ids
 
 bench-text: build ## Run the benchmark of texts: mails, against TF-IDF and linear classifiers of scikit-learn (needs npm)
 	CRESSET_PYTHON=$$(scripts/python-env text) cargo bench --bench text

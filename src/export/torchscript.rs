@@ -13,6 +13,7 @@ use super::{
 };
 use crate::data::ValueRange;
 use crate::data::atomic;
+use crate::data::column::{FeatureGroup, TableLayout};
 use crate::error::{Error, Result};
 use crate::evaluate::ood::{OodScore, OodThreshold};
 use crate::model::preprocessing::Preprocessing;
@@ -64,7 +65,7 @@ fn members(outputs: &Outputs) -> String {
 }
 
 /// The methods of the exported module. `logits` is the network without preprocessing.
-fn methods(outputs: &Outputs, is_text: bool) -> String {
+fn methods(outputs: &Outputs, has_indices: bool) -> String {
     let results = results(outputs);
     let predict = match outputs {
         // It has methods of its own.
@@ -90,8 +91,8 @@ fn methods(outputs: &Outputs, is_text: bool) -> String {
         true => String::new(),
         false => format!("def predict(self, x: Tensor) -> Tuple[Tensor, Tensor]:\n{predict}\n\n"),
     };
-    // Token ids are no values that could be rounded.
-    let cast = if is_text { "" } else { ".to(self.network_dtype)" };
+    // Token ids and indices of categories are no values that could be rounded.
+    let cast = if has_indices { "" } else { ".to(self.network_dtype)" };
     format!(
         "def prepared(self, x: Tensor) -> Tensor:\n    \
          return self.preprocess.forward(x){cast}\n\n\
@@ -232,7 +233,7 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, path: &Path) -> Result<()> {
-    define_features(&mut module, &metadata.outputs, metadata.preprocessing.kind.is_tokens())?;
+    define_features(&mut module, &metadata.outputs, has_indices(metadata))?;
     if let Some(layout) = &metadata.input.table {
         module.define(&texts::methods(&module, layout)?)?;
     }
@@ -257,9 +258,9 @@ pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, pa
 }
 
 /// Adds the methods that every exported model has, `members` of a bag, and `features` if the last layer is known. Returns whether it is.
-/// Of a model of texts, the input of the network is not cast to its dtype.
-pub(crate) fn define_features(module: &mut Module, outputs: &Outputs, is_text: bool) -> Result<bool> {
-    module.define(&methods(outputs, is_text))?;
+/// If the input has indices, such as token ids, it is not cast to the dtype of the network.
+pub(crate) fn define_features(module: &mut Module, outputs: &Outputs, has_indices: bool) -> Result<bool> {
+    module.define(&methods(outputs, has_indices))?;
     if module.methods()?.iter().any(|method| method == MEMBER_LOGITS) {
         module.define(&members(outputs))?;
     }
@@ -268,6 +269,13 @@ pub(crate) fn define_features(module: &mut Module, outputs: &Outputs, is_text: b
         module.define(FEATURES)?;
     }
     Ok(is_known)
+}
+
+/// Whether the input has token ids or indices of categories.
+fn has_indices(metadata: &Metadata) -> bool {
+    let groups = metadata.input.table.iter().flat_map(TableLayout::feature_groups);
+    metadata.preprocessing.kind.is_tokens()
+        || groups.into_iter().any(|group| matches!(group, FeatureGroup::Code { .. }))
 }
 
 /// Writes a module with its extra files.

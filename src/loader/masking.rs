@@ -1,5 +1,7 @@
 //! Random masking of categories in training, so that the model learns to handle unknown categories.
 
+use std::ops::Range;
+
 use rand::RngExt;
 use tch::{Device, Tensor};
 
@@ -30,13 +32,14 @@ use crate::model::preprocessing::Preprocessing;
 /// let masked = masking.apply(&rows, 0, 1, 0).sum(Kind::Float).double_value(&[]);
 /// assert!(masked > 30. && masked < 70.);
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CategoryMasking {
     share: f64,
     /// The features of each categorical column: index of the first one, and count.
     columns: Vec<(usize, usize)>,
     /// The preprocessed features of unknown categories, which are zeros before preprocessing, or the index -1.
-    unknown: Tensor,
+    unknown: Vec<f32>,
+    device: Device,
 }
 
 impl CategoryMasking {
@@ -53,7 +56,7 @@ impl CategoryMasking {
             let (first, count) = (unknown.len(), column.features());
             let masked = match column.kind {
                 ColumnKind::Category { unknown: true, .. } => Some(0.),
-                ColumnKind::Code { unknown: true, .. } => Some(-1.),
+                ColumnKind::Code { unknown: true, .. } | ColumnKind::Hash { .. } => Some(-1.),
                 _ => None,
             };
             columns.extend(masked.map(|_| (first, count)));
@@ -62,25 +65,49 @@ impl CategoryMasking {
         if columns.is_empty() || share == 0. {
             return None;
         }
-        let unknown = Tensor::from_slice::<f32>(&unknown).unsqueeze(0).to_device(device);
-        Some(CategoryMasking { share, columns, unknown: preprocessing.apply(&unknown) })
+        let unknown = preprocessing.apply(&Tensor::from_slice::<f32>(&unknown).unsqueeze(0));
+        let unknown = Vec::try_from(unknown.contiguous().view(-1)).expect("it is a vector on the CPU");
+        Some(CategoryMasking { share, columns, unknown, device })
     }
 
     /// Masks categories at random in rows that start at position `first` of an epoch. The random numbers of a row depend on
     /// its position alone, so the result does not depend on the number of processes.
     pub fn apply(&self, rows: &Tensor, seed: u64, epoch: u32, first: usize) -> Tensor {
-        let (count, width) = (rows.size()[0] as usize, self.unknown.numel());
+        let (count, width) = (rows.size()[0] as usize, self.unknown.len());
         let mut hidden = vec![false; count * width];
-        for (row, hidden) in hidden.chunks_exact_mut(width).enumerate() {
+        self.each_hidden(count, seed, epoch, first, |row, columns| {
+            hidden[row * width..][columns].fill(true);
+        });
+        let hidden = Tensor::from_slice(&hidden).view([count as i64, width as i64]).to_device(rows.device());
+        let unknown = Tensor::from_slice(&self.unknown).unsqueeze(0).to_device(self.device);
+        unknown.where_self(&hidden, rows)
+    }
+
+    /// Does the same as [`CategoryMasking::apply`] to the values of rows, one after the other.
+    pub(super) fn apply_to_values(&self, rows: &mut [f32], seed: u64, epoch: u32, first: usize) {
+        let width = self.unknown.len();
+        self.each_hidden(rows.len() / width, seed, epoch, first, |row, columns| {
+            rows[row * width..][columns.clone()].copy_from_slice(&self.unknown[columns]);
+        });
+    }
+
+    /// Calls `hide` with each row and the features of a category of it that is hidden.
+    fn each_hidden(
+        &self,
+        rows: usize,
+        seed: u64,
+        epoch: u32,
+        first: usize,
+        mut hide: impl FnMut(usize, Range<usize>),
+    ) {
+        for row in 0..rows {
             let mut generator = stream(seed, Purpose::Mask, epoch_stream(epoch, first + row));
             for (start, length) in &self.columns {
                 if generator.random::<f64>() < self.share {
-                    hidden[*start..start + length].fill(true);
+                    hide(row, *start..start + length);
                 }
             }
         }
-        let hidden = Tensor::from_slice(&hidden).view([count as i64, width as i64]).to_device(rows.device());
-        self.unknown.where_self(&hidden, rows)
     }
 }
 
@@ -143,6 +170,10 @@ mod tests {
             values(&masking.apply(&rows.narrow(0, first, length), 3, 2, first as usize))
         });
         assert_eq!(all, parts.concat());
+        let mut plain = vec![7.; 300];
+        masking.apply_to_values(&mut plain[..120], 3, 2, 0);
+        masking.apply_to_values(&mut plain[120..], 3, 2, 20);
+        assert_eq!(all, plain);
         assert_ne!(all, values(&masking.apply(&rows, 3, 1, 0)));
         assert_ne!(all, values(&masking.apply(&rows, 4, 2, 0)));
     }

@@ -1,6 +1,7 @@
 //! Rows of a table in a file, for tables larger than memory.
 //!
-//! An epoch reads the blocks of the file in random order, some at a time, and shuffles the rows of these. A thread reads ahead.
+//! An epoch reads the blocks of the file in random order, some at a time, and shuffles the rows of these. A thread reads ahead, and
+//! preprocesses the rows for a model on the CPU.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,8 +17,7 @@ use crate::data::stored::{LabelsOfRows, StoredBlock, StoredRows};
 use crate::data::{Dataset, Inputs, Targets};
 use crate::error::Result;
 use crate::loader::masking::CategoryMasking;
-use crate::model::preprocessing::Preprocessing;
-use crate::model::preprocessing::target_tensor;
+use crate::model::preprocessing::{Preprocessing, RowPreprocessing, target_tensor};
 
 /// The blocks whose rows are shuffled together. A thread has them in memory.
 const TOGETHER: usize = 32;
@@ -52,18 +52,83 @@ impl StoredExamples {
         })
     }
 
-    /// The inputs and targets of rows.
-    fn batch(&self, part: RowsRead) -> Batch {
-        let RowsRead { features, labels } = part;
-        let labels = match labels {
-            LabelsOfRows::Indexes(labels) => target_tensor(&self.targets, &labels, self.outputs),
-            LabelsOfRows::Values(values) => Tensor::from_slice(&values).view([-1, 1]),
-        };
-        Batch::new(Tensor::from_slice(&features).view([-1, self.rows.width() as i64]), labels)
-    }
-
     fn read(&self, blocks: &[StoredBlock], rows: &[(u32, u32)]) -> RowsRead {
         RowsRead { features: self.rows.features(blocks, rows), labels: self.rows.labels(blocks, rows) }
+    }
+}
+
+/// Where a batch begins in an epoch.
+#[derive(Clone, Copy)]
+struct Place {
+    pass: Pass,
+    start: usize,
+}
+
+/// Makes batches in the thread that reads their rows. For a model on the CPU, it preprocesses them, too, beside the training step.
+struct Assembly {
+    examples: StoredExamples,
+    /// None where batches stay raw.
+    preprocessing: Option<Preprocessing>,
+    /// The same in one pass, if that is possible.
+    in_one_pass: Option<RowPreprocessing>,
+    masking: Option<CategoryMasking>,
+}
+
+impl Assembly {
+    fn new(
+        examples: &StoredExamples,
+        preprocessing: Option<&Preprocessing>,
+        masking: Option<&CategoryMasking>,
+        device: Device,
+    ) -> Self {
+        let preprocessing = preprocessing.filter(|_| device == Device::Cpu);
+        Assembly {
+            examples: examples.clone(),
+            preprocessing: preprocessing.cloned(),
+            in_one_pass: preprocessing.and_then(RowPreprocessing::of),
+            masking: masking.cloned(),
+        }
+    }
+
+    /// The inputs and targets of rows.
+    fn batch(&self, RowsRead { features, labels }: RowsRead, place: Option<Place>) -> Batch {
+        let raw = || Tensor::from_slice(&features).view([-1, self.examples.rows.width() as i64]);
+        let inputs = match (&self.preprocessing, &self.in_one_pass) {
+            (None, _) => raw(),
+            (Some(preprocessing), None) => {
+                // The threads of the training step have the other cores.
+                tch::set_num_threads(1);
+                finished(preprocessing, self.masking.as_ref(), &raw(), place)
+            }
+            (Some(_), Some(preprocessing)) => {
+                let mut values = preprocessing.apply(&features);
+                if let (Some(masking), Some(Place { pass, start })) = (&self.masking, place) {
+                    masking.apply_to_values(&mut values, pass.seed, pass.epoch, start);
+                }
+                Tensor::from_slice(&values).view([-1, preprocessing.width() as i64])
+            }
+        };
+        let labels = match labels {
+            LabelsOfRows::Indexes(labels) => {
+                target_tensor(&self.examples.targets, &labels, self.examples.outputs)
+            }
+            LabelsOfRows::Values(values) => Tensor::from_slice(&values).view([-1, 1]),
+        };
+        Batch::new(inputs, labels)
+    }
+}
+
+/// Preprocessed rows with masked categories, of raw ones.
+fn finished(
+    preprocessing: &Preprocessing,
+    masking: Option<&CategoryMasking>,
+    raw: &Tensor,
+    place: Option<Place>,
+) -> Tensor {
+    let rows = preprocessing.apply(raw);
+    match (masking, place) {
+        (Some(masking), Some(Place { pass, start })) => masking.apply(&rows, pass.seed, pass.epoch, start),
+        _ => rows,
     }
 }
 
@@ -253,24 +318,31 @@ impl TrainLoader for StoredLoader {
     }
 
     fn epoch(&self, pass: Pass) -> Batches<'_> {
+        let place = move |start| Place { pass, start };
         let slices: Vec<BatchSlice> = pass.slices(self.rows.count).collect();
         let positions: Vec<_> = slices.iter().map(|slice| slice.start..slice.start + slice.length).collect();
         let worker = || {
             let order = EpochOrder::new(&self.examples.rows, &self.rows, pass.seed, pass.epoch);
             let mut reader = EpochReader { examples: self.examples.clone(), order, group: None };
-            move |positions| reader.read(positions)
+            let assembly =
+                Assembly::new(&self.examples, Some(&self.preprocessing), self.masking.as_ref(), self.device);
+            move |positions: Range<usize>| {
+                let start = positions.start;
+                Ok(assembly.batch(reader.read(positions)?, Some(place(start))))
+            }
         };
         // One thread, because a group is read once.
         let read = OrderedMap::new(1, positions.into_iter(), AHEAD, worker);
         let starts: Vec<usize> = slices.iter().map(|slice| slice.start).collect();
-        let batches = read.zip(slices).map(|(part, slice)| Ok(self.examples.batch(part?).with_slice(slice)));
-        Box::new(to_device(batches, self.device).zip(starts).map(move |(batch, start)| {
+        let batches = read.zip(slices).map(|(batch, slice): (Result<Batch>, _)| Ok(batch?.with_slice(slice)));
+        let batches = to_device(batches, self.device);
+        if self.device == Device::Cpu {
+            return batches;
+        }
+        Box::new(batches.zip(starts).map(move |(batch, start)| {
             let batch = batch?;
-            let inputs = self.preprocessing.apply(&batch.inputs);
-            let inputs = match &self.masking {
-                Some(masking) => masking.apply(&inputs, pass.seed, pass.epoch, start),
-                None => inputs,
-            };
+            let inputs =
+                finished(&self.preprocessing, self.masking.as_ref(), &batch.inputs, Some(place(start)));
             Ok(Batch { inputs, ..batch })
         }))
     }
@@ -353,16 +425,17 @@ impl EvaluationLoader for StoredEvaluationLoader {
         let worker = || {
             let mut reader =
                 RowsReader { examples: self.examples.clone(), rows: Arc::clone(&self.rows), block: None };
-            move |places| reader.read(places)
+            let assembly = Assembly::new(&self.examples, self.preprocessing.as_ref(), None, self.device);
+            move |places| Ok(assembly.batch(reader.read(places)?, None))
         };
         let read = OrderedMap::new(1, places, AHEAD, worker);
-        let batches = read.map(|part| Ok(self.examples.batch(part?)));
-        Box::new(to_device(batches, self.device).map(|batch| {
-            let batch = batch?;
-            Ok(match &self.preprocessing {
-                Some(preprocessing) => Batch { inputs: preprocessing.apply(&batch.inputs), ..batch },
-                None => batch,
-            })
-        }))
+        let batches = to_device(read, self.device);
+        match &self.preprocessing {
+            Some(preprocessing) if self.device != Device::Cpu => Box::new(batches.map(|batch| {
+                let batch = batch?;
+                Ok(Batch { inputs: finished(preprocessing, None, &batch.inputs, None), ..batch })
+            })),
+            _ => batches,
+        }
     }
 }

@@ -96,6 +96,7 @@ fn every_file_classifies_raw_cells_as_the_command_line_does() {
                 ColumnKind::Boolean,
                 ColumnKind::Date { time: true },
                 ColumnKind::List { .. },
+                ColumnKind::Hash { rows: 40_000 },
                 ColumnKind::Text { .. },
             ]
         ),
@@ -218,7 +219,7 @@ fn a_cpp_program_classifies_raw_cells() {
     check_printed(&String::from_utf8(output.stdout).unwrap(), &predicted(&file, &table));
 
     // Texts of a C++ program may be no UTF-8.
-    let latin = b"1\t$1\t1 %\tgr\xfcn\tcity 1\tlow\tyes\t\t\t\n";
+    let latin = b"1\t$1\t1 %\tgr\xfcn\tcity 1\tlow\tyes\t\t\t\t\n";
     let refused = with_input(Command::new(&program).arg(&file), latin);
     assert_eq!(refused.status.code(), Some(1));
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();

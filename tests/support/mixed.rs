@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::{succeed, text};
 
 /// The names of the input columns of [`write_mixed`].
-pub const COLUMNS: [&str; 9] = ["size", "price", "share", "color", "city", "grade", "paid", "at", "tags"];
+pub const COLUMNS: [&str; 10] =
+    ["size", "price", "share", "color", "city", "grade", "paid", "at", "tags", "buyer"];
 
 /// The cells of a row with the name of the city, the last column a free text.
 fn cells(row: usize) -> Vec<String> {
@@ -24,11 +25,13 @@ fn cells(row: usize) -> Vec<String> {
         if row.is_multiple_of(5) { "" } else { ["yes", "No"][row % 2] }.to_string(),
         format!("{}/{}/2023 {:02}:30", 13 + row % 15, 1 + row % 12, row % 24),
         ["new", "new|sale", "used", "used|sale"][(row / 2) % 4].to_string(),
+        format!("Käufer {}", row * 7 % 310),
         format!("{} {row}", note.join(" ")),
     ]
 }
 
-/// A table with all kinds of columns, and a label that depends on some of them; and a schema for the ordinal column.
+/// A table with all kinds of columns, and a label that depends on some of them; and a schema for the ordinal column and
+/// the one that is hashed.
 pub fn write_mixed(folder: &Path) -> (PathBuf, PathBuf) {
     let line = |row: usize| {
         let label = if row.is_multiple_of(3) || (row * 37) % 101 > 70 { "buy" } else { "sell" };
@@ -38,8 +41,9 @@ pub fn write_mixed(folder: &Path) -> (PathBuf, PathBuf) {
     let path = folder.join("mixed.csv");
     std::fs::write(&path, header + &(0..400).map(line).collect::<String>()).unwrap();
     let schema = folder.join("schema.toml");
-    let entry = "[[column]]\nname = \"grade\"\ntype = \"ordinal\"\norder = [\"low\", \"middle\", \"high\"]\n";
-    std::fs::write(&schema, entry).unwrap();
+    let grade = "[[column]]\nname = \"grade\"\ntype = \"ordinal\"\norder = [\"low\", \"middle\", \"high\"]\n";
+    let buyer = "[[column]]\nname = \"buyer\"\ntype = \"category\"\nhash = 40000\n";
+    std::fs::write(&schema, [grade, buyer].concat()).unwrap();
     (path, schema)
 }
 
@@ -66,10 +70,35 @@ pub fn unusual_rows() -> Vec<Vec<String>> {
             "yes",
             "13/1/2023 10:30",
             "new|sale",
+            "Käufer 7",
             "the quick fox",
         ],
-        ["", "(5.5)", "0.3", "pink", "city 999", "NA", "?", "2023-02-28T23:59:59.5+02:00", "sale|other", ""],
-        [" -7e-2\t", "-$3", "9%", "grün", "null", "high", "TRUE", "", "", "Café, dog & FOX; brown!"],
+        [
+            "",
+            "(5.5)",
+            "0.3",
+            "pink",
+            "city 999",
+            "NA",
+            "?",
+            "2023-02-28T23:59:59.5+02:00",
+            "sale|other",
+            "",
+            "",
+        ],
+        [
+            " -7e-2\t",
+            "-$3",
+            "9%",
+            "grün",
+            "null",
+            "high",
+            "TRUE",
+            "",
+            "",
+            "\u{a0}日本の人 ",
+            "Café, dog & FOX; brown!",
+        ],
         [
             "10.250001",
             "1,234,567.891",
@@ -80,6 +109,7 @@ pub fn unusual_rows() -> Vec<Vec<String>> {
             "0",
             "31/12/2023 2:05 PM",
             "used",
+            "käufer 1234567",
             "x",
         ],
     ];

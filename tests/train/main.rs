@@ -7,6 +7,7 @@ mod distributed;
 mod encoders;
 mod engine;
 mod events;
+mod hashed;
 mod head_only;
 mod job;
 mod memory;

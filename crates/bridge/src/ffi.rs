@@ -358,7 +358,12 @@ pub(crate) mod bridge {
             padding: i64,
         ) -> Result<UniquePtr<Tensor>>;
 
-        fn bag_sums(weight: &Tensor, rows: &Tensor, has_sparse_gradient: bool) -> Result<UniquePtr<Tensor>>;
+        fn bag_sums(
+            weight: &Tensor,
+            rows: &Tensor,
+            padding: i64,
+            has_sparse_gradient: bool,
+        ) -> Result<UniquePtr<Tensor>>;
         fn adagrad_rows(
             weight: &Tensor,
             sums: &Tensor,

@@ -78,6 +78,12 @@ pub enum ColumnKind {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unknown: bool,
     },
+    /// Categories of any number: one feature, the row that the category is hashed into (see [`hashing`](crate::hashing)); NaN if it is
+    /// missing.
+    Hash {
+        /// The number of rows.
+        rows: usize,
+    },
     /// Ordered categories: one feature, the index of the category.
     Ordinal {
         /// The categories, in their order.
@@ -156,6 +162,7 @@ impl ColumnKind {
         match self {
             ColumnKind::Number
             | ColumnKind::Code { .. }
+            | ColumnKind::Hash { .. }
             | ColumnKind::Ordinal { .. }
             | ColumnKind::Boolean => 1,
             ColumnKind::Category { categories: names, .. } | ColumnKind::List { items: names, .. } => {
@@ -171,7 +178,7 @@ impl ColumnKind {
     pub fn knows_unknown(&self) -> bool {
         match self {
             ColumnKind::Category { unknown, .. } | ColumnKind::Code { unknown, .. } => *unknown,
-            ColumnKind::List { .. } => true,
+            ColumnKind::Hash { .. } | ColumnKind::List { .. } => true,
             _ => false,
         }
     }
@@ -180,7 +187,7 @@ impl ColumnKind {
     pub fn name(&self) -> &'static str {
         match self {
             ColumnKind::Number => "number",
-            ColumnKind::Category { .. } | ColumnKind::Code { .. } => "category",
+            ColumnKind::Category { .. } | ColumnKind::Code { .. } | ColumnKind::Hash { .. } => "category",
             ColumnKind::Ordinal { .. } => "ordinal",
             ColumnKind::Boolean => "boolean",
             ColumnKind::Date { .. } => "date",
@@ -198,6 +205,7 @@ impl Column {
                 vec![FeatureGroup::Indicators { count: self.features() }]
             }
             ColumnKind::Code { categories, .. } => vec![FeatureGroup::Code { categories: categories.len() }],
+            ColumnKind::Hash { rows } => vec![FeatureGroup::Code { categories: *rows }],
             ColumnKind::Tokens { tokenization, length } => {
                 vec![FeatureGroup::Tokens { length: *length, vocabulary: tokenization.vocabulary() }]
             }

@@ -1,5 +1,5 @@
-//! The features of free text: words, pairs of words and parts of words, hashed into a fixed number of features
-//! (Weinberger et al., "Feature Hashing for Large Scale Multitask Learning", 2009).
+//! Hashed features (Weinberger et al., "Feature Hashing for Large Scale Multitask Learning", 2009): words, pairs of words and parts of
+//! words of free text, and categories of any number, in a fixed number of features.
 
 /// The number of features of a free text column.
 pub const FEATURES: usize = 256;
@@ -11,6 +11,30 @@ pub const PART: usize = 4;
 pub const MODULUS: u64 = (1 << 31) - 1;
 /// The factor of hashes.
 pub const MULTIPLIER: u64 = 1_000_003;
+
+/// The rows that the categories of a column are hashed into, unless a schema has another number.
+pub const ROWS: usize = 1 << 20;
+
+/// The most rows: a row is a feature in float32.
+pub const MAX_ROWS: usize = 1 << 24;
+
+/// The factor of [`row`].
+pub const MIXER: u64 = 0x2c1b_3c6d;
+
+/// The row of a category, from 0, among `rows`: the polynomial hash of its bytes in UTF-8, whose bits are mixed. Without that, categories
+/// that count up, such as numbers of users, would share few rows if `rows` and [`MULTIPLIER`] have a similar remainder.
+///
+/// ```
+/// use cresset_data::hashing::row;
+///
+/// assert_eq!(row(b"user 1", 1000), row(b"user 1", 1000));
+/// assert_ne!(row(b"user 1", 1000), row(b"user 2", 1000));
+/// ```
+pub fn row(category: &[u8], rows: usize) -> usize {
+    let hash = hash(1, category);
+    let mixed = (hash ^ (hash >> 15)) * MIXER % MODULUS;
+    ((mixed ^ (mixed >> 13)) % rows as u64) as usize
+}
 
 /// The hashed features of a text, of Euclidean length 1, or zeros for a text without words.
 ///
@@ -62,6 +86,24 @@ mod tests {
         assert!(similarity(text, "a quick brown fox jumped over lazy dogs") > 0.4);
         assert!(similarity(text, "stock prices fell sharply on Monday morning").abs() < 0.2);
         assert!(similarity("café crème", "cafe noir").abs() < 0.5);
+    }
+
+    #[test]
+    fn categories_that_count_up_share_as_few_rows_as_random_ones() {
+        for (rows, step) in [(1 << 18, 1), (1_000_000, 1), (1_000_000, 1000), (999_983, 7)] {
+            let ids =
+                (0..100_000u64).map(|number| row((10_000_000 + number * step).to_string().as_bytes(), rows));
+            let used = ids.collect::<std::collections::HashSet<_>>().len() as f64;
+            let expected = rows as f64 * (1. - (-100_000. / rows as f64).exp());
+            assert!((used / expected - 1.).abs() < 0.01, "{used} of {rows} rows, expected {expected}");
+        }
+    }
+
+    #[test]
+    fn the_hash_of_a_category_does_not_change() {
+        // Models on disk depend on these rows.
+        let rows = ["", "a", "grün", "日本", "68fd1e64", "10000000"].map(|text| row(text.as_bytes(), ROWS));
+        assert_eq!(rows, [679_092, 213_189, 252_035, 995_206, 438_732, 615_634]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use crate::column::folded;
 use crate::error::{Error, Location, Result, did_you_mean, quoted};
+use crate::hashing::{MAX_ROWS, ROWS};
 use crate::notation::DateOrder;
 
 /// The declared types of the columns of a table. Columns without an entry have the type that is inferred.
@@ -35,6 +36,8 @@ pub enum Declared {
     Category,
     /// Categories of any number, each given by its index: the users and items of a ranking, which no schema declares.
     Index,
+    /// Categories that are hashed into this number of rows.
+    Hash(usize),
     /// Categories in this order.
     Ordinal(Vec<String>),
     /// Booleans.
@@ -50,9 +53,9 @@ pub enum Declared {
 }
 
 impl Declared {
-    /// Whether the cells are texts, and not numbers.
+    /// Whether the cells are texts that are kept, and not numbers or hashed.
     pub fn is_text(&self) -> bool {
-        !matches!(self, Declared::Number | Declared::Ignore)
+        !matches!(self, Declared::Number | Declared::Hash(_) | Declared::Ignore)
     }
 }
 
@@ -85,6 +88,7 @@ struct FileEntry {
     order: Option<Spanned<Vec<String>>>,
     date_order: Option<Spanned<DateOrder>>,
     separator: Option<Spanned<char>>,
+    hash: Option<Spanned<usize>>,
 }
 
 impl Schema {
@@ -163,9 +167,22 @@ impl FileEntry {
         {
             return refuse(separator.span().start, "only the type list has a separator");
         }
+        if let Some(rows) = &self.hash {
+            if kind != TypeName::Category {
+                return refuse(rows.span().start, "only the type category has a hash");
+            }
+            if !(2..=MAX_ROWS).contains(rows.get_ref()) {
+                let problem = format!(
+                    "hash is the number of rows that the categories are hashed into, from 2 to {MAX_ROWS}, such as {ROWS}"
+                );
+                return refuse(rows.span().start, &problem);
+            }
+        }
         Ok(match kind {
             TypeName::Number => Declared::Number,
-            TypeName::Category => Declared::Category,
+            TypeName::Category => {
+                self.hash.map_or(Declared::Category, |rows| Declared::Hash(rows.into_inner()))
+            }
             TypeName::Boolean => Declared::Boolean,
             TypeName::Text => Declared::Text,
             TypeName::Ignore => Declared::Ignore,
@@ -206,9 +223,9 @@ pub struct ColumnSummary {
     pub distinct: usize,
     /// The first distinct values.
     pub examples: Vec<String>,
-    /// Further entries of the schema: the separator of a list, the order of a date.
+    /// Further entries of the schema: the separator of a list, the order of a date, the rows of a hash.
     #[serde(skip)]
-    pub details: Vec<(&'static str, String)>,
+    pub details: Vec<(&'static str, toml::Value)>,
 }
 
 /// The columns as an aligned table for a terminal.
@@ -247,7 +264,8 @@ pub fn to_toml(table: &str, columns: &[ColumnSummary]) -> String {
     let mut text = format!(
         "# The input columns of {table}, for --schema. Types: number, category, ordinal (with order = [\"low\", \"high\"]),\n\
          # boolean, date (with date-order = \"year-first\", \"day-first\" or \"month-first\"), list (with separator = \"|\"),\n\
-         # text, ignore. Columns without an entry have the type that is inferred.\n"
+         # text, ignore. A category with hash = 1048576 is hashed into this number of rows. Columns without an entry have the type\n\
+         # that is inferred.\n"
     );
     for column in columns {
         let string = |text: &str| toml::Value::String(text.to_string()).to_string();
@@ -262,7 +280,7 @@ pub fn to_toml(table: &str, columns: &[ColumnSummary]) -> String {
             string(&column.kind)
         );
         for (key, value) in &column.details {
-            let _ = writeln!(text, "{key} = {}", string(value));
+            let _ = writeln!(text, "{key} = {value}");
         }
     }
     text
@@ -284,6 +302,8 @@ mod tests {
     fn a_schema_declares_types_by_name() {
         let text = "[[column]]\nname = \"a\"\ntype = \"ordinal\"\norder = [\"low\", \"high\"]\n\n[[column]]\nname = \"B\"\ntype = \"ignore\"\n";
         let names = ["b", "c", "a"].map(String::from);
+        let hashed = parse("[[column]]\nname = \"c\"\ntype = \"category\"\nhash = 1000\n").unwrap();
+        assert_eq!(hashed.of_columns(&names).unwrap(), [None, Some(Declared::Hash(1000)), None]);
         let found = parse(text).unwrap().of_columns(&names).unwrap();
         let order = ["low", "high"].map(String::from).to_vec();
         assert_eq!(found, [Some(Declared::Ignore), None, Some(Declared::Ordinal(order))]);
@@ -306,6 +326,12 @@ mod tests {
             error.starts_with("s.toml, line 4, column 13: only the type list has a separator"),
             "{error}"
         );
+        let error = problem(&entry("type = \"number\"\nhash = 8\n"));
+        assert!(error.starts_with("s.toml, line 4, column 8: only the type category has a hash"), "{error}");
+        let error = problem(&entry("type = \"category\"\nhash = 1\n"));
+        assert!(error.starts_with("s.toml, line 4, column 8: hash is the number of rows"), "{error}");
+        let error = problem(&entry("type = \"category\"\nhash = 16777217\n"));
+        assert!(error.contains("from 2 to 16777216, such as 1048576"), "{error}");
         let twice = entry("type = \"text\"\n") + &entry("type = \"text\"\n");
         assert!(
             problem(&twice).starts_with("s.toml, line 5, column 8: the column `a` has an entry in line 2")

@@ -364,7 +364,10 @@ fn row(metadata: &Metadata) -> Value {
             ColumnKind::Boolean => json!({ "enum": ["true", "false"] }),
             ColumnKind::Date { time: false } => json!({ "type": "string", "format": "date" }),
             ColumnKind::Date { time: true } => json!({ "type": "string", "format": "date-time" }),
-            ColumnKind::List { .. } | ColumnKind::Text { .. } | ColumnKind::Tokens { .. } => {
+            ColumnKind::Hash { .. }
+            | ColumnKind::List { .. }
+            | ColumnKind::Text { .. }
+            | ColumnKind::Tokens { .. } => {
                 json!({ "type": "string" })
             }
             ColumnKind::Ordinal { categories }

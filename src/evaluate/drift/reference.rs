@@ -151,6 +151,7 @@ fn columns(layout: &TableLayout, values: &[f32], width: usize) -> Vec<Variable> 
                 (FeatureGroup::Code { .. }, ColumnKind::Code { categories, .. }) => {
                     categories.get(index).cloned().unwrap_or_else(|| index.to_string())
                 }
+                (FeatureGroup::Code { .. }, ColumnKind::Hash { .. }) => format!("hash {index}"),
                 (FeatureGroup::Code { .. }, _) => index.to_string(),
                 _ => {
                     let feature = &feature_names[start + index];

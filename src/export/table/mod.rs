@@ -10,6 +10,7 @@ mod cells;
 mod date;
 mod decimal;
 mod encoding;
+mod hash;
 mod list;
 mod number;
 mod rows;
@@ -71,6 +72,7 @@ fn encoding(column: &Column, layout: &TableLayout) -> Encoding {
         ColumnKind::Code { categories, .. } | ColumnKind::Ordinal { categories } => {
             category::index(kind, categories)
         }
+        ColumnKind::Hash { rows } => hash::encoding(*rows),
         ColumnKind::Boolean => boolean::encoding(),
         ColumnKind::Date { time } => date::encoding(&column.notation, *time),
         ColumnKind::List { separator, items } => list::encoding(*separator, items),
@@ -89,10 +91,16 @@ pub(super) fn encoder(layout: &TableLayout, takes_missing: bool) -> Class {
     let sources: String = methods.iter().map(|methods| methods.source).collect();
     let shared = [cells::METHODS, decimal::METHODS, category::UNKNOWN].concat();
     let class = Class::new("TableEncoder", rows::methods(layout, &names) + &sources + &shared);
-    let class =
-        [cells::attributes, number::attributes, boolean::attributes, date::attributes, text::attributes]
-            .into_iter()
-            .fold(class, |class, attributes| attributes(class));
+    let class = [
+        cells::attributes,
+        number::attributes,
+        boolean::attributes,
+        date::attributes,
+        text::attributes,
+        hash::attributes,
+    ]
+    .into_iter()
+    .fold(class, |class, attributes| attributes(class));
     let kind = |encoding: &Encoding| names.iter().position(|name| *name == encoding.methods.name);
     let kinds = encodings.iter().map(|encoding| kind(encoding).expect("all methods have a name") as i64);
     let missing = |(column, encoding): (&Column, &Encoding)| {

@@ -7,6 +7,7 @@ use tch::{Kind, Tensor};
 use super::encoder;
 use crate::data::column::{Column, ColumnKind, TableLayout};
 use crate::data::format::csv::{RowPolicy, read_row};
+use crate::data::hashing;
 use crate::data::notation::{DateOrder, Decimal, Notation};
 use crate::data::unknown::UnknownPolicy;
 
@@ -132,6 +133,7 @@ fn kind() -> impl Strategy<Value = (ColumnKind, Notation)> {
             .prop_map(move |(categories, unknown)| plain(ColumnKind::Category { categories, unknown })),
         1 => (categories(), any::<bool>())
             .prop_map(move |(categories, unknown)| plain(ColumnKind::Code { categories, unknown })),
+        1 => (2usize..=hashing::MAX_ROWS).prop_map(move |rows| plain(ColumnKind::Hash { rows })),
         1 => categories().prop_map(move |categories| plain(ColumnKind::Ordinal { categories })),
         1 => Just(plain(ColumnKind::Boolean)),
         2 => (order(), any::<bool>()).prop_map(|(order, time)| (ColumnKind::Date { time }, Notation::Date(order))),

@@ -3,8 +3,8 @@
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::codes::Codes;
-use super::columns::{extend, length, pick, pick_script};
+use super::codes::{Codes, MAX_DENSE, SPARSE};
+use super::columns::{coded_script, extend, length, pick, pick_script};
 use super::{Layer, Parameters, product};
 use crate::data::column::FeatureGroup;
 use crate::model::Task;
@@ -12,7 +12,8 @@ use crate::model::script::{Class, Script};
 
 /// A token for each column (the feature tokenizer of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data", 2021):
 /// (N, features) to (N, columns, width). The token of a number is a multiple of a learned vector, that of a category the sum of the
-/// vectors of its indicators, or a learned vector of its index; each has a bias.
+/// vectors of its indicators, or a learned vector of its index; each has a bias. The vectors of columns with more than 32,768 categories
+/// have sparse gradients, and their tokens come last.
 ///
 /// ```
 /// use cresset::data::column::FeatureGroup;
@@ -34,17 +35,20 @@ pub struct ColumnTokens {
     columns: Vec<(i64, i64)>,
     /// Runs of indices of categories, whose tokens follow the others.
     codes: Vec<(i64, i64)>,
+    /// Runs of indices of so many categories that their vectors have sparse gradients. Their tokens come last.
+    sparse_codes: Vec<(i64, i64)>,
     /// A vector for each feature of `columns`, (features, width).
     weight: Tensor,
     /// (columns, width); none in a factorization machine, where a field of 0 has no effect.
     bias: Option<Tensor>,
     /// None without indices of categories.
     categories: Option<Codes>,
+    sparse_categories: Option<Codes>,
 }
 
 impl ColumnTokens {
-    /// Creates `weight` (features, width), `bias` (columns, width), and `codes.weight` for categories that are given by their index,
-    /// in `path`, initialized uniformly from ±1/√width as in the paper. Without feature groups, each feature is a column.
+    /// Creates `weight` (features, width), `bias` (columns, width), and `codes.weight` and `sparse_codes.weight` for categories that are
+    /// given by their index, in `path`, initialized uniformly from ±1/√width as in the paper. Without feature groups, each feature is a column.
     pub fn new(path: &nn::Path, task: &Task, width: i64) -> Self {
         let tokens = ColumnTokens::without_bias(path, task, width);
         let bias = path.parameter("bias", &[tokens.count(), width], uniform(width));
@@ -56,10 +60,15 @@ impl ColumnTokens {
         let all = vec![FeatureGroup::Number; task.input.features() as usize];
         let groups = if task.groups.is_empty() { &all } else { &task.groups };
         let (mut columns, mut codes, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut sparse_codes, mut sparse_counts) = (Vec::new(), Vec::new());
         let mut first = 0;
         for group in groups {
             let count = group.features() as i64;
             match group {
+                FeatureGroup::Code { categories } if *categories > MAX_DENSE => {
+                    extend(&mut sparse_codes, first, count);
+                    sparse_counts.push(*categories);
+                }
                 FeatureGroup::Code { categories } => {
                     extend(&mut codes, first, count);
                     counts.push(*categories);
@@ -73,18 +82,27 @@ impl ColumnTokens {
             weight: path.parameter("weight", &[length(&columns), width], uniform(width)),
             bias: None,
             categories: (!counts.is_empty()).then(|| Codes::new(&(path / "codes"), &counts, width)),
+            sparse_categories: (!sparse_counts.is_empty())
+                .then(|| Codes::sparse(&(path / SPARSE), &sparse_counts, width)),
             columns,
             codes,
+            sparse_codes,
         }
+    }
+
+    /// The embeddings of categories, each with its name and the runs of its indices.
+    fn coded(&self) -> impl Iterator<Item = (&'static str, &Codes, &[(i64, i64)])> {
+        let dense = self.categories.iter().map(|codes| ("codes", codes, &self.codes[..]));
+        dense.chain(self.sparse_categories.iter().map(|codes| (SPARSE, codes, &self.sparse_codes[..])))
     }
 
     /// The number of columns.
     pub fn count(&self) -> i64 {
-        self.columns.len() as i64 + length(&self.codes)
+        self.columns.len() as i64 + length(&self.codes) + length(&self.sparse_codes)
     }
 
     /// The tokens of rows (N, features) before the bias.
-    fn tokens(&self, x: &Tensor) -> Tensor {
+    fn tokens(&self, x: &Tensor, train: bool) -> Tensor {
         if self.is_single() {
             return x.unsqueeze(-1) * &self.weight;
         }
@@ -92,13 +110,13 @@ impl ColumnTokens {
             x.narrow(1, start, count).matmul(&self.weight.narrow(0, place, count)).unsqueeze(1)
         };
         let mut tokens: Vec<Tensor> = self.places().map(token).collect();
-        tokens.extend(self.categories.iter().map(|categories| categories.forward(&pick(x, &self.codes))));
+        tokens.extend(self.coded().map(|(_, categories, runs)| categories.forward(&pick(x, runs), train)));
         Tensor::cat(&tokens, 1)
     }
 
     /// Whether each column is one feature, in order.
     fn is_single(&self) -> bool {
-        self.codes.is_empty() && self.columns.iter().all(|(_, count)| *count == 1)
+        self.coded().next().is_none() && self.columns.iter().all(|(_, count)| *count == 1)
     }
 
     /// The place of the vectors of each column in the weight.
@@ -118,8 +136,8 @@ fn uniform(width: i64) -> Init {
 }
 
 impl Layer for ColumnTokens {
-    fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
-        let tokens = self.tokens(&x.flatten(1, -1));
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        let tokens = self.tokens(&x.flatten(1, -1), train);
         match &self.bias {
             Some(bias) => tokens + bias,
             None => tokens,
@@ -136,9 +154,7 @@ impl Layer for ColumnTokens {
                     )
                 };
                 let mut tokens: Vec<String> = self.places().map(token).collect();
-                if self.categories.is_some() {
-                    tokens.push(format!("(self.codes).forward({})", pick_script(&self.codes)));
-                }
+                tokens.extend(self.coded().map(|(name, ..)| format!("of_{name}")));
                 format!("torch.cat([{}], 1)", tokens.join(", "))
             }
         };
@@ -146,8 +162,10 @@ impl Layer for ColumnTokens {
             Some(_) => format!("torch.add({tokens}, self.bias)"),
             None => tokens,
         };
+        let vectors =
+            coded_script(self.coded(), |name, runs| format!("(self.{name}).forward({})", pick_script(runs)));
         let forward = format!(
-            "  def forward(self: {{class}}, input: Tensor) -> Tensor:\n    x = torch.flatten(input, 1, -1)\n    \
+            "  def forward(self: {{class}}, input: Tensor) -> Tensor:\n    x = torch.flatten(input, 1, -1)\n{vectors}    \
              return {result}\n"
         );
         let class = Class::new("ColumnTokens", forward).parameter("weight", &self.weight);
@@ -155,10 +173,7 @@ impl Layer for ColumnTokens {
             Some(bias) => class.parameter("bias", bias),
             None => class,
         };
-        Script::Class(match &self.categories {
-            Some(categories) => class.child("codes", categories.class()),
-            None => class,
-        })
+        Script::Class(self.coded().fold(class, |class, (name, codes, _)| class.child(name, codes.class())))
     }
 
     fn describe(&self) -> String {
@@ -167,5 +182,9 @@ impl Layer for ColumnTokens {
 
     fn multiply_adds(&self, input: &[i64], _output: &[i64]) -> u64 {
         product(&[input[0], self.weight.numel() as i64])
+    }
+
+    fn sparse_parameters(&self) -> Vec<String> {
+        self.sparse_categories.iter().map(|_| format!("{SPARSE}.weight")).collect()
     }
 }

@@ -132,14 +132,22 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
         FeatureGroup::Code { categories: 2 },
         FeatureGroup::Indicators { count: 2 },
     ];
+    let hashed = vec![
+        FeatureGroup::Code { categories: 40_000 },
+        FeatureGroup::Number,
+        FeatureGroup::Code { categories: 2 },
+        FeatureGroup::Code { categories: 50_000 },
+        FeatureGroup::Number,
+    ];
     let mixed = vec![
         FeatureGroup::Number,
         FeatureGroup::Indicators { count: 2 },
         FeatureGroup::Number,
         FeatureGroup::Number,
     ];
-    for (index, groups) in
-        [mixed, coded, vec![FeatureGroup::Indicators { count: 5 }], Vec::new()].into_iter().enumerate()
+    for (index, groups) in [mixed, coded, hashed, vec![FeatureGroup::Indicators { count: 5 }], Vec::new()]
+        .into_iter()
+        .enumerate()
     {
         let task = Task { groups, ..Task::new(InputShape(vec![5]), 2) };
         check(ColumnTokens::new(&path(&format!("tokens{index}")), &task, 4), &[5]);

@@ -6,6 +6,7 @@ mod features;
 mod fit;
 mod normalization;
 mod quantiles;
+mod rows;
 mod stored;
 mod tensors;
 mod tokens;
@@ -23,6 +24,7 @@ use crate::model::script::Class;
 pub(crate) use features::marked;
 pub use normalization::Normalization;
 pub use quantiles::Quantiles;
+pub(crate) use rows::RowPreprocessing;
 pub(crate) use tensors::target_tensor;
 pub use tensors::{TensorDataset, TrainTensors};
 

@@ -89,6 +89,24 @@ impl Quantiles {
 
     /// Normalized values of raw values, both float32 (N, features).
     pub fn apply(&self, raw: &Tensor) -> Tensor {
+        let numbers: Vec<i64> =
+            (0..).zip(&self.0).filter(|(_, knots)| !knots.at.is_empty()).map(|(place, _)| place).collect();
+        if numbers.len() == self.0.len() {
+            return self.map_numbers(raw);
+        }
+        // The operations of an unchanged feature add zeros to it.
+        let mut mapped: Tensor = raw + 0.;
+        if !numbers.is_empty() {
+            let only = Quantiles(self.0.iter().filter(|knots| !knots.at.is_empty()).cloned().collect());
+            let numbers = Tensor::from_slice(&numbers).to_device(raw.device());
+            let values = only.map_numbers(&raw.index_select(1, &numbers));
+            let _ = mapped.index_copy_(1, &numbers, &values);
+        }
+        mapped
+    }
+
+    /// The map of all features, with the operations of all of them for each.
+    fn map_numbers(&self, raw: &Tensor) -> Tensor {
         let pieces = self.pieces(raw);
         let per_row = (pieces.starts.numel() as i64).max(1);
         let parts = raw.split((AT_ONCE / per_row).max(1), 0);
@@ -293,6 +311,26 @@ mod tests {
         assert_eq!(column(&mapped, 1), [-1., 2., 7.]);
         assert_eq!((column(&mapped, 2), column(&mapped, 3)), (vec![0.; 3], vec![0.; 3]));
         assert!(quantiles.apply(&table).select(1, 1).isnan().any().int64_value(&[]) == 1);
+    }
+
+    #[test]
+    fn the_map_of_numbers_beside_other_features_has_the_bits_of_all_operations() {
+        tch::manual_seed(2);
+        let table = Tensor::cat(
+            &[
+                Tensor::randn([500, 2], CPU_FLOAT).exp(),
+                Tensor::randint(90_000, [500, 3], CPU_FLOAT) - 1.,
+                Tensor::randn([500, 1], CPU_FLOAT).round(),
+            ],
+            1,
+        );
+        let codes = vec![FeatureGroup::Code { categories: 90_000 }; 3];
+        let groups = [vec![FeatureGroup::Number; 2], codes, vec![FeatureGroup::Number]].concat();
+        let quantiles = Quantiles::fit(&table, &groups);
+        let _ = table.get(7).fill_(-0.);
+        assert_eq!(quantiles.apply(&table), quantiles.map_numbers(&table));
+        let bits = |values: &Tensor| values.contiguous().view_dtype(Kind::Int);
+        assert_eq!(bits(&quantiles.apply(&table)), bits(&quantiles.map_numbers(&table)));
     }
 
     #[test]

@@ -54,7 +54,10 @@ fn attribute(options: &Options, subject: &Subject, input: &Tensor) -> Result<Ten
 
 /// Rejects rows without gradients: indexes of categories are no numbers to interpolate, and neither are missing values.
 fn check_gradients(columns: &TableColumns, rows: &[&Tensor]) -> Result<()> {
-    let code = columns.0.iter().find(|column| matches!(column.kind, ColumnKind::Code { .. }));
+    let code = columns
+        .0
+        .iter()
+        .find(|column| matches!(column.kind, ColumnKind::Code { .. } | ColumnKind::Hash { .. }));
     let problem = match code {
         Some(code) => {
             format!("the column {} has no gradients, because its categories are indexes", code.name)

@@ -264,7 +264,7 @@ fn python_classifies_raw_cells() {
     let script = r#"
 import csv, sys, torch
 model = torch.jit.load(sys.argv[1])
-names = ["size", "price", "share", "color", "city", "grade", "paid", "at", "tags", "note"]
+names = ["size", "price", "share", "color", "city", "grade", "paid", "at", "tags", "buyer", "note"]
 assert model.column_names() == names and model.numeric_column_names() == names[:3] and model.text_column_names() == names[3:]
 rows = [[row[name] for name in names] for row in csv.DictReader(open(sys.argv[2], newline=""))]
 expected = model.encode_table(rows)

@@ -45,14 +45,15 @@ void with_width(int64_t width, const Work& work) {
 
 // Adds the rows of the table that the lines `from` to `to` list.
 template <typename Width>
-void add_rows(const float* table, const int64_t* rows, int64_t length, int64_t from, int64_t to, Width width, float* sums) {
+void add_rows(const float* table, const int64_t* rows, int64_t length, int64_t padding, int64_t from, int64_t to, Width width,
+              float* sums) {
   const auto* const end = rows + to * length;
   for (int64_t line = from; line < to; ++line) {
     const auto *const first = rows + line * length, *const last = first + length;
     auto* const sum = sums + line * width;
     for (const auto* row = first; row < last; ++row) {
       if (row + kAhead < end) __builtin_prefetch(table + row[kAhead] * width);
-      if (*row == 0) continue;
+      if (*row == padding) continue;
       const auto* const values = table + *row * width;
       for (int64_t i = 0; i < width; ++i) sum[i] += values[i];
     }
@@ -68,7 +69,8 @@ struct RowGradients {
 // Adds the gradients of the lines, (N, width), to the rows that they list. `place_of` has an entry for each row of the table, all −1,
 // before and after.
 template <typename Width>
-void add_gradients(const float* gradients, const at::Tensor& rows, Width width, std::vector<int32_t>& place_of, RowGradients& sums) {
+void add_gradients(const float* gradients, const at::Tensor& rows, int64_t padding, Width width, std::vector<int32_t>& place_of,
+                   RowGradients& sums) {
   const auto lines = rows.size(0), length = rows.size(1);
   const auto* row = rows.const_data_ptr<int64_t>();
   const auto* const end = row + lines * length;
@@ -76,7 +78,7 @@ void add_gradients(const float* gradients, const at::Tensor& rows, Width width, 
     const auto* const gradient = gradients + line * width;
     for (int64_t i = 0; i < length; ++i, ++row) {
       if (row + kAhead < end) __builtin_prefetch(&place_of[row[kAhead]]);
-      if (*row == 0) continue;
+      if (*row == padding) continue;
       auto& place = place_of[*row];
       if (place < 0) {
         place = static_cast<int32_t>(sums.rows.size());
@@ -129,7 +131,7 @@ at::Tensor sparse(const RowGradients& sums, int64_t count, int64_t width, const 
 
 // The autograd function.
 struct BagSums : torch::autograd::Function<BagSums> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& weight, const at::Tensor& rows) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& weight, const at::Tensor& rows, int64_t padding) {
     const auto lines = rows.size(0), length = rows.size(1), width = weight.size(1);
     auto sums = at::zeros({lines, width}, weight.options().requires_grad(false));
     const auto* const table = weight.const_data_ptr<float>();
@@ -137,23 +139,24 @@ struct BagSums : torch::autograd::Function<BagSums> {
     auto* const out = sums.mutable_data_ptr<float>();
     const auto grain = std::max<int64_t>(1, kAdditionsPerThread / std::max<int64_t>(1, length * width));
     at::parallel_for(0, lines, grain, [&](int64_t from, int64_t to) {
-      with_width(width, [&](auto w) { add_rows(table, listed, length, from, to, w, out); });
+      with_width(width, [&](auto w) { add_rows(table, listed, length, padding, from, to, w, out); });
     });
     context->save_for_backward({rows});
     context->saved_data["count"] = weight.size(0);
+    context->saved_data["padding"] = padding;
     return sums;
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto rows = context->get_saved_variables()[0];
     const auto gradient = gradients[0].contiguous();
-    const auto count = context->saved_data["count"].toInt(), width = gradient.size(1);
+    const auto count = context->saved_data["count"].toInt(), padding = context->saved_data["padding"].toInt(), width = gradient.size(1);
     // Kept, because to fill it costs more than the rest for a large table.
     thread_local std::vector<int32_t> place_of;
     if (static_cast<int64_t>(place_of.size()) < count) place_of.resize(count, -1);
     RowGradients sums;
-    with_width(width, [&](auto w) { add_gradients(gradient.const_data_ptr<float>(), rows, w, place_of, sums); });
-    return {sparse(sums, count, width, gradient.options()), {}};
+    with_width(width, [&](auto w) { add_gradients(gradient.const_data_ptr<float>(), rows, padding, w, place_of, sums); });
+    return {sparse(sums, count, width, gradient.options()), {}, {}};
   }
 };
 
@@ -176,11 +179,11 @@ bool is_table(const at::Tensor& weight) {
 
 }  // namespace
 
-std::unique_ptr<at::Tensor> bag_sums(const at::Tensor& weight, const at::Tensor& rows, bool has_sparse_gradient) {
+std::unique_ptr<at::Tensor> bag_sums(const at::Tensor& weight, const at::Tensor& rows, int64_t padding, bool has_sparse_gradient) {
   const bool has_gradient = at::GradMode::is_enabled() && weight.requires_grad();
   if (has_gradient && !has_sparse_gradient) return nullptr;
   if (!is_table(weight) || !are_indices(rows) || rows.dim() != 2 || !are_rows(rows, weight.size(0))) return nullptr;
-  return std::make_unique<at::Tensor>(BagSums::apply(weight, rows));
+  return std::make_unique<at::Tensor>(BagSums::apply(weight, rows, padding));
 }
 
 bool adagrad_rows(const at::Tensor& weight, const at::Tensor& sums, const at::Tensor& rows, const at::Tensor& gradients, double rate,

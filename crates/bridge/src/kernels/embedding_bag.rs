@@ -16,10 +16,28 @@ pub fn bag_sums(weight: &Tensor, rows: &Tensor, has_sparse_gradient: bool) -> Re
     if !Kernel::EmbeddingBag.is_enabled() {
         return Ok(None);
     }
-    let sums = ffi::bag_sums(lend(weight), lend(rows), has_sparse_gradient)?;
+    let sums = ffi::bag_sums(lend(weight), lend(rows), 0, has_sparse_gradient)?;
     let sums = (!sums.is_null()).then(|| own(sums));
     Ok(sums.inspect(|_| Kernel::EmbeddingBag.count_run()))
 }
+
+/// The rows of `weight`, float32 (rows, width), at the places in `rows`, int64 (N, L): (N, L, width). The gradient is sparse; its rows
+/// differ and ascend. `None` where libtorch's `embedding` must be used: if the kernel is off, on other devices and for other dtypes.
+///
+/// # Errors
+/// libtorch is out of memory.
+pub fn row_vectors(weight: &Tensor, rows: &Tensor) -> Result<Option<Tensor>> {
+    if !Kernel::EmbeddingBag.is_enabled() {
+        return Ok(None);
+    }
+    let vectors = ffi::bag_sums(lend(weight), lend(&rows.reshape([-1, 1])), NO_PADDING, true)?;
+    let size = [rows.size(), vec![-1]].concat();
+    let vectors = (!vectors.is_null()).then(|| own(vectors).view(&size[..]));
+    Ok(vectors.inspect(|_| Kernel::EmbeddingBag.count_run()))
+}
+
+/// No row.
+const NO_PADDING: i64 = -1;
 
 /// Row-wise Adagrad: adds the mean squares of `gradients`, float32 (n, width), to the entries of `sums`, float32 (rows), that `rows`,
 /// int64 (n), lists, each once, and subtracts gradient · `rate` / (√sum + `epsilon`) from these rows of `weight`, float32 (rows,
@@ -79,6 +97,27 @@ mod tests {
             assert_eq!(rows, theirs.1.coalesce().indices().flatten(0, -1));
             let (ours, theirs) = (ours.1.to_dense(None, false), theirs.1.to_dense(None, false));
             assert!(ours.allclose(&theirs, 1e-5, 1e-5, false), "{width} {lines} {length}");
+        }
+    }
+
+    #[test]
+    fn vectors_and_their_gradients_are_those_of_libtorch() {
+        tch::manual_seed(5);
+        for (width, size) in [(1, [3, 2]), (8, [40, 5]), (10, [7, 1])] {
+            let weight = Tensor::randn([20, width], FLOAT);
+            let rows = Tensor::randint(20, size, (Kind::Int64, Device::Cpu));
+            let direction = Tensor::randn([size[0], size[1], width], FLOAT);
+            let of = |vectors: &dyn Fn(&Tensor) -> Tensor| {
+                let weight = weight.copy().set_requires_grad(true);
+                let found = vectors(&weight);
+                (&found * &direction).sum(Kind::Float).backward();
+                (found.detach(), weight.grad().coalesce())
+            };
+            let ours = of(&|weight| row_vectors(weight, &rows).unwrap().unwrap());
+            let theirs = of(&|weight| Tensor::embedding(weight, &rows, -1, false, true));
+            assert_eq!(ours.0, theirs.0);
+            assert_eq!(ours.1.indices(), theirs.1.indices());
+            assert!(ours.1.values().allclose(&theirs.1.values(), 1e-5, 1e-5, false), "{width}");
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::block::Block;
+use super::RowsOfBlocks;
+use super::block::{Block, Column};
 
 /// Computes the features of a text that is too long or has too many features to look up.
 pub(crate) type FeaturesOfText = Arc<dyn Fn(Option<usize>, &mut [f32]) + Send + Sync>;
@@ -31,6 +32,8 @@ pub(crate) enum Source {
         /// The features of a missing value.
         missing: Arc<[f32]>,
     },
+    /// The value is the number of a text, whose row is looked up, or a row plus the number of these texts.
+    Hashed(Arc<[f32]>),
     /// The value is the number of a text, whose features are computed.
     Computed(FeaturesOfText),
 }
@@ -40,6 +43,7 @@ impl std::fmt::Debug for InputFeatures {
         let source = match &self.source {
             Source::Number => "number",
             Source::Lookup { .. } => "lookup",
+            Source::Hashed(_) => "hashed",
             Source::Computed(_) => "computed",
         };
         write!(f, "{source} {}..{}", self.first, self.first + self.width)
@@ -47,16 +51,15 @@ impl std::fmt::Debug for InputFeatures {
 }
 
 impl InputFeatures {
-    /// Writes the features of rows of blocks to their places in `out`, which has `stride` values a row.
-    pub(super) fn write(
-        &self,
-        blocks: &[Arc<Block>],
-        rows: impl Iterator<Item = (usize, usize)>,
-        stride: usize,
-        out: &mut [f32],
-    ) {
-        let columns: Vec<_> = blocks.iter().map(|block| block.column(self.column)).collect();
-        let values = rows.map(|(block, row)| columns[block].value(row));
+    /// Its column in each of these blocks.
+    pub(super) fn columns<'a>(&self, blocks: &'a [Arc<Block>]) -> Vec<Column<'a>> {
+        blocks.iter().map(|block| block.column(self.column)).collect()
+    }
+
+    /// Writes the features of rows of blocks to their places in `out`, which has `stride` values a row. `columns` has its column in each
+    /// block.
+    pub(super) fn write(&self, columns: &[Column], rows: RowsOfBlocks, stride: usize, out: &mut [f32]) {
+        let values = rows.iter().map(|(block, row)| columns[*block as usize].value(*row as usize));
         let places = out.chunks_exact_mut(stride).map(|row| &mut row[self.first..self.first + self.width]);
         match &self.source {
             Source::Number => places.zip(values).for_each(|(place, value)| place[0] = value),
@@ -70,6 +73,15 @@ impl InputFeatures {
                     false => &table[value as usize * self.width..][..self.width],
                 });
             }),
+            Source::Hashed(known) => {
+                let more = known.len() as f32;
+                // NaN, a missing value, is converted to 0.
+                let of = |value: f32| match known.get(value as usize) {
+                    Some(row) if !value.is_nan() => *row,
+                    _ => value - more,
+                };
+                places.zip(values).for_each(|(place, value)| place[0] = of(value));
+            }
             Source::Computed(of) => places.zip(values).for_each(|(place, value)| {
                 of((!value.is_nan()).then_some(value as usize), place);
             }),
@@ -79,7 +91,7 @@ impl InputFeatures {
     /// The features of a missing value.
     pub(super) fn of_missing(&self) -> Vec<f32> {
         match &self.source {
-            Source::Number => vec![f32::NAN],
+            Source::Number | Source::Hashed(_) => vec![f32::NAN],
             Source::Lookup { missing, .. } => missing.to_vec(),
             Source::Computed(of) => {
                 let mut features = vec![0.; self.width];

@@ -13,7 +13,7 @@ mod writer;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use block::Block;
+use block::{Block, Column};
 pub(crate) use features::{FeaturesOfText, InputFeatures, Source};
 use file::Place;
 pub(crate) use file::StoredFile;
@@ -25,6 +25,9 @@ use crate::error::Result;
 
 /// The rows of a block.
 pub(crate) const BLOCK: usize = 4096;
+
+/// Rows whose features are written column by column: as many as stay in the cache.
+const ROWS_AT_ONCE: usize = 64;
 
 /// The stored columns of a label: the number of its text, and its value if that is a number.
 const LABEL_COLUMNS: usize = 2;
@@ -133,9 +136,12 @@ impl StoredRows {
     pub fn features(&self, blocks: &[StoredBlock], rows: RowsOfBlocks) -> Vec<f32> {
         let blocks: Vec<_> = blocks.iter().map(|StoredBlock(block)| Arc::clone(block)).collect();
         let mut features = vec![0.; rows.len() * self.width];
-        for input in &self.inputs {
-            let places = rows.iter().map(|(block, row)| (*block as usize, *row as usize));
-            input.write(&blocks, places, self.width, &mut features);
+        let columns: Vec<Vec<Column>> = self.inputs.iter().map(|input| input.columns(&blocks)).collect();
+        let parts = features.chunks_mut((ROWS_AT_ONCE * self.width).max(1)).zip(rows.chunks(ROWS_AT_ONCE));
+        for (part, rows) in parts {
+            for (input, columns) in self.inputs.iter().zip(&columns) {
+                input.write(columns, rows, self.width, part);
+            }
         }
         features
     }

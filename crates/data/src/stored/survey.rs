@@ -23,7 +23,7 @@ impl SurveyOfInput {
     fn of(input: &InputFeatures) -> Self {
         let texts = match &input.source {
             Source::Lookup { table, .. } => table.len() / input.width.max(1),
-            Source::Number | Source::Computed(_) => 0,
+            Source::Number | Source::Hashed(_) | Source::Computed(_) => 0,
         };
         SurveyOfInput { texts: vec![false; texts], missing_in_training: false, missing: false }
     }
@@ -79,7 +79,7 @@ impl StoredRows {
         let (own, found) = (&self.inputs[input], &survey.inputs[input]);
         let (table, missing) = match &own.source {
             Source::Lookup { table, missing } => (&table[..], &missing[..]),
-            Source::Number | Source::Computed(_) => (&[][..], &[][..]),
+            Source::Number | Source::Hashed(_) | Source::Computed(_) => (&[][..], &[][..]),
         };
         let texts = table.chunks_exact(own.width.max(1)).zip(&found.texts);
         let texts = texts.filter(|(_, occurs)| **occurs).map(|(features, _)| features);

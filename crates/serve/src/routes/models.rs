@@ -100,6 +100,8 @@ fn described_column(column: &Column, mean: Option<f32>, bins: Option<&Bins>) -> 
         ColumnKind::List { separator, items } => {
             json!({ "name": column.name, "kind": "list", "separator": separator, "items": items })
         }
+        // Any text is one of its categories.
+        ColumnKind::Hash { .. } => json!({ "name": column.name, "kind": "text" }),
         kind => json!({ "name": column.name, "kind": kind.name() }),
     }
 }

@@ -116,7 +116,10 @@ fn grid(column: &TableColumn, rows: &Tensor) -> Result<Option<Grid>> {
             (names, features)
         }
         ColumnKind::Boolean => (vec!["false".to_string(), "true".to_string()], vec![vec![0.], vec![1.]]),
-        ColumnKind::List { .. } | ColumnKind::Text { .. } | ColumnKind::Tokens { .. } => return Ok(None),
+        ColumnKind::Hash { .. }
+        | ColumnKind::List { .. }
+        | ColumnKind::Text { .. }
+        | ColumnKind::Tokens { .. } => return Ok(None),
     };
     Ok((names.len() > 1).then_some((Levels::Categories(names), features)))
 }

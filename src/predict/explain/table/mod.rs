@@ -55,6 +55,10 @@ impl TableColumn {
             ColumnKind::Code { categories, .. } | ColumnKind::Ordinal { categories } => {
                 category(categories, index())
             }
+            ColumnKind::Hash { .. } => match index() {
+                Some(row) => format!("(hash {row})"),
+                None => "(unknown)".to_string(),
+            },
             ColumnKind::Date { .. } => {
                 let (year, month, day) = dates::civil(features[0].floor() as i64);
                 format!("{year}-{month:02}-{day:02}")

@@ -38,6 +38,10 @@ enum CellEncoder {
     Index {
         index_of: HashMap<String, usize>,
     },
+    /// One feature, the row that the category is hashed into.
+    Hash {
+        rows: usize,
+    },
     Boolean,
     Date {
         order: DateOrder,
@@ -66,9 +70,18 @@ impl Encoder {
         Encoder { columns, missing_is_value: layout.missing_is_value }
     }
 
-    /// Whether the feature of a column is its number.
-    pub(super) fn is_number(&self, slot: usize) -> bool {
-        matches!(self.columns[slot], CellEncoder::Number)
+    /// Whether the feature of a column with these texts is its value: a number, or a row that was hashed as the cell was read.
+    pub(super) fn is_value(&self, slot: usize, texts: &[String]) -> bool {
+        match self.columns[slot] {
+            CellEncoder::Number => true,
+            CellEncoder::Hash { .. } => texts.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Whether the categories of a column are hashed.
+    pub(super) fn is_hashed(&self, slot: usize) -> bool {
+        matches!(self.columns[slot], CellEncoder::Hash { .. })
     }
 
     /// Whether the features of a row are its numbers.
@@ -95,7 +108,7 @@ impl Encoder {
         for (row, values) in values.chunks_exact(slots.len()).enumerate() {
             for (input, ((value, slot), texts)) in values.iter().zip(slots).zip(texts).enumerate() {
                 let Some(slot) = *slot else { continue };
-                if let CellEncoder::Number = self.columns[slot] {
+                if self.is_value(slot, texts.as_ref()) {
                     encoded.push(*value);
                     continue;
                 }
@@ -121,7 +134,7 @@ impl Encoder {
     pub(super) fn cache(&self, slot: usize, texts: &[String]) -> Option<Cache> {
         let width = match &self.columns[slot] {
             CellEncoder::OneHot { count, .. } => *count,
-            CellEncoder::Index { .. } | CellEncoder::Boolean => 1,
+            CellEncoder::Index { .. } | CellEncoder::Hash { .. } | CellEncoder::Boolean => 1,
             CellEncoder::Date { time, .. } => dates::suffixes(*time).len(),
             CellEncoder::Number
             | CellEncoder::List { .. }
@@ -165,6 +178,10 @@ impl Encoder {
                 features.push(index.map_or(-1., |index| *index as f32));
                 Ok(index.is_some())
             }
+            (CellEncoder::Hash { rows }, Some(text)) => {
+                features.push(hashing::row(text.as_bytes(), *rows) as f32);
+                Ok(true)
+            }
             (CellEncoder::Boolean, Some(text)) => {
                 let value = boolean(text)
                     .ok_or_else(|| format!("{} is not a boolean, such as true or no", quoted(text)))?;
@@ -175,7 +192,7 @@ impl Encoder {
                 features.extend(dates::features(date(text, *order)?, *time));
                 Ok(true)
             }
-            (CellEncoder::Index { .. } | CellEncoder::Boolean, None) => {
+            (CellEncoder::Index { .. } | CellEncoder::Hash { .. } | CellEncoder::Boolean, None) => {
                 features.push(f32::NAN);
                 Ok(true)
             }
@@ -234,6 +251,7 @@ impl CellEncoder {
             ColumnKind::Code { categories, .. } | ColumnKind::Ordinal { categories } => {
                 CellEncoder::Index { index_of: index_of(categories) }
             }
+            ColumnKind::Hash { rows } => CellEncoder::Hash { rows: *rows },
             ColumnKind::Boolean => CellEncoder::Boolean,
             ColumnKind::Date { time } => CellEncoder::Date { order: order(&column.notation), time: *time },
             ColumnKind::List { separator, items } => {
@@ -284,7 +302,7 @@ pub(super) fn is_value(column: &Column, cell: &str) -> bool {
             ColumnKind::List { separator, items: known } => {
                 items(cell, *separator).any(|item| known.iter().any(|known| known == item))
             }
-            ColumnKind::Text { .. } | ColumnKind::Tokens { .. } => true,
+            ColumnKind::Hash { .. } | ColumnKind::Text { .. } | ColumnKind::Tokens { .. } => true,
         }
 }
 

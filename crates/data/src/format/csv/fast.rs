@@ -19,7 +19,7 @@ impl Fast {
     /// Creates a parser for a table of numeric columns and a label; `None` for other tables.
     pub fn of(layout: &Layout) -> Option<Self> {
         let columns = (0..layout.width).filter(|column| Some(*column) != layout.label);
-        let is_plain = |input: &InputColumn| !input.is_text && input.notation.is_plain();
+        let is_plain = |input: &InputColumn| !input.takes_text();
         let plain = layout.inputs.iter().map(|input| (input.position, is_plain(input)));
         let fits = layout.group.is_none() && plain.eq(columns.map(|column| (column, true)));
         let Layout { delimiter, width, label, .. } = *layout;

@@ -377,7 +377,7 @@ impl ColumnStats {
             if input.notation != Notation::Plain && !self.texts.contains(cell) {
                 self.texts.insert(cell.to_vec());
             }
-        } else if !input.number(cell).is_some_and(f32::is_finite) {
+        } else if input.hash_rows.is_none() && !input.number(cell).is_some_and(f32::is_finite) {
             self.non_numeric.add(line);
             self.codes += u64::from(is_code(cell));
             if self.non_numeric.count == 1 {

@@ -14,6 +14,9 @@ use crate::{hashing, sorted_classes};
 /// More categories become one feature, the index of the category.
 pub(crate) const MAX_ONE_HOT: usize = 64;
 
+/// More categories have no index, and are hashed.
+pub(super) const MAX_CATEGORIES: usize = 1 << 18;
+
 /// More different items are no list.
 const MAX_ITEMS: usize = 256;
 
@@ -89,7 +92,9 @@ impl TextColumnCells<'_> {
     /// The column with the type that a schema declares.
     pub fn declared(&self, declared: &Declared) -> Use {
         match declared {
-            Declared::Number | Declared::Ignore => unreachable!("their cells are no texts"),
+            Declared::Number | Declared::Hash(_) | Declared::Ignore => {
+                unreachable!("their cells are no texts")
+            }
             Declared::Category => input(self.categories()),
             Declared::Index => {
                 let texts = self.texts.iter().map(|(text, _)| text.to_string());
@@ -125,8 +130,11 @@ impl TextColumnCells<'_> {
         self.texts.iter().map(|(text, _)| text.split_whitespace().count()).sum()
     }
 
-    /// The categories, one-hot encoded unless they are many.
+    /// The categories, one-hot encoded unless they are many, and hashed if they are more than [`MAX_CATEGORIES`].
     pub fn categories(&self) -> ColumnKind {
+        if self.texts.len() > MAX_CATEGORIES {
+            return ColumnKind::Hash { rows: hashing::ROWS };
+        }
         let mut categories = sorted_classes(self.texts.iter().map(|(text, _)| text.to_string()).collect());
         if categories.len() > MAX_ONE_HOT {
             return ColumnKind::Code { categories, unknown: false };

@@ -124,6 +124,7 @@ impl Layout {
         let input = |(position, format): (usize, ColumnFormat)| InputColumn {
             position,
             is_text: format.is_text && (!basic || format.notation.is_plain()),
+            hash_rows: None,
             notation: format.notation,
             // Who chose what has to be known.
             takes_missing: options.missing != Missing::Error && ranked.is_none(),

@@ -194,12 +194,12 @@ impl TableParts {
 fn read_to_first_error(path: &Path, options: &DataOptions) -> Result<Table> {
     let TableParts { parsed, layout, inferred, uses, sha256 } = TableParts::read(path, options)?;
     let dropped = parsed.seen - parsed.rows.len() as u64;
-    let left_out = uses.summary(&layout);
+    let warnings = uses.warnings(&layout);
     let table = table(path, sha256, parsed, &layout, uses)?;
     table.check_labels(options.targets()?)?;
     inferred.warn(path, &layout);
-    if let Some(summary) = left_out {
-        tracing::warn!("{}: {summary}", path.display());
+    for warning in warnings {
+        tracing::warn!("{}: {warning}", path.display());
     }
     if dropped > 0 {
         let (seen, path) = (dropped + table.rows.len() as u64, path.display());

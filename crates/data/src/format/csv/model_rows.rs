@@ -284,7 +284,11 @@ impl First {
             inputs: inputs
                 .map(|(column, position)| InputColumn {
                     position: *position,
-                    is_text: column.kind != ColumnKind::Number,
+                    is_text: !matches!(column.kind, ColumnKind::Number | ColumnKind::Hash { .. }),
+                    hash_rows: match column.kind {
+                        ColumnKind::Hash { rows } => Some(rows),
+                        _ => None,
+                    },
                     notation: column.notation.clone(),
                     is_fixed: false,
                     declared: None,

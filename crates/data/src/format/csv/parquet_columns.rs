@@ -265,8 +265,7 @@ fn read_column(
     drops: bool,
 ) -> Result<ReadCells> {
     let mut cells = ReadCells { values: Vec::with_capacity(part.count), fault: None };
-    let wants_text = input.is_text || !input.notation.is_plain();
-    reader.read(part.file, part.count, wants_text, &mut |row, cell| {
+    reader.read(part.file, part.count, input.takes_text(), &mut |row, cell| {
         let value = match cell {
             Cell::Number(number) if number.is_finite() => Ok(Some(number)),
             Cell::Number(number) => input.value(number.to_string().as_bytes(), |_| None, drops),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::kinds::{self, TextColumnCells, Use};
+use super::kinds::{self, MAX_CATEGORIES, TextColumnCells, Use};
 use super::layout::{InputColumn, Layout, choices, find};
 use super::names;
 use super::parse::Parsed;
@@ -11,6 +11,7 @@ use crate::column::{Column, ColumnKind};
 use crate::error::{Error, Location, Result, quoted};
 use crate::format::options::{ColumnTypes, DataOptions, Missing};
 use crate::format::text_column;
+use crate::hashing::ROWS;
 use crate::notation::Notation;
 use crate::schema::{ColumnSummary, Declared};
 use crate::sorted_classes;
@@ -75,6 +76,7 @@ impl Uses {
         let kept = kept.collect::<Result<Vec<usize>>>()?;
         let names = names(layout);
         let infer = |(index, input): (usize, &InputColumn), is_kept: bool| match options.column_types {
+            _ if let Some(rows) = input.hash_rows => Use::Input(ColumnKind::Hash { rows }, Notation::Plain),
             ColumnTypes::Basic if options.text.is_none() && options.user.is_none() => {
                 basic(input, cells.texts(index))
             }
@@ -104,7 +106,7 @@ impl Uses {
         let mut found = Uses { columns: Vec::new(), slots: Vec::new(), reasons: Vec::new(), ids };
         for (index, (input, found_use)) in layout.inputs.iter().zip(uses).enumerate() {
             if cells.texts(index).len() > MAX_TEXTS {
-                return Err(refusal(path, layout, input, "has more than 16 million different texts"));
+                return Err(too_many(path, layout, input));
             }
             if let (Some(Declared::Ordinal(order)), texts) = (&input.declared, cells.texts(index))
                 && let Some(other) = texts.iter().find(|text| !order.contains(text))
@@ -153,15 +155,19 @@ impl Uses {
         let examples = first.iter().take(EXAMPLES).map(example).collect();
         let column = self.slots[index].map(|slot| &self.columns[slot]);
         let details = match column.map(|column| (&column.kind, &column.notation)) {
-            Some((ColumnKind::List { separator, .. }, _)) => vec![("separator", separator.to_string())],
-            Some((ColumnKind::Date { .. }, Notation::Date(order))) => {
-                vec![("date-order", order.name().to_string())]
+            Some((ColumnKind::List { separator, .. }, _)) => {
+                vec![("separator", separator.to_string().into())]
             }
+            Some((ColumnKind::Date { .. }, Notation::Date(order))) => {
+                vec![("date-order", order.name().into())]
+            }
+            Some((ColumnKind::Hash { rows }, _)) => vec![("hash", (*rows as i64).into())],
             _ => Vec::new(),
         };
         let becomes = match (column, self.reasons[index]) {
             (Some(column), _) => match &column.kind {
                 ColumnKind::Code { categories, .. } => format!("index of {} categories", categories.len()),
+                ColumnKind::Hash { rows } => format!("hash, one of {rows} rows"),
                 ColumnKind::Tokens { length, .. } => format!("{length} token ids"),
                 kind if kind.features() == 1 => "1 feature".to_string(),
                 kind => format!("{} features", kind.features()),
@@ -179,8 +185,29 @@ impl Uses {
         }
     }
 
+    /// What to say about the columns: those that are left out, and those with so many categories that they are hashed.
+    pub fn warnings(&self, layout: &Layout) -> Vec<String> {
+        self.left_out(layout).into_iter().chain(self.hashed(layout)).collect()
+    }
+
+    /// A sentence about the columns that are hashed although no schema says so.
+    fn hashed(&self, layout: &Layout) -> Option<String> {
+        let inputs = layout.inputs.iter().zip(&self.slots);
+        let is_hashed = |(input, slot): &(&InputColumn, &Option<usize>)| {
+            let kind = slot.map(|slot| &self.columns[slot].kind);
+            input.hash_rows.is_none() && matches!(kind, Some(ColumnKind::Hash { .. }))
+        };
+        let shown: Vec<_> = inputs.filter(is_hashed).map(|(input, _)| layout.shown(input.position)).collect();
+        (!shown.is_empty()).then(|| {
+            format!(
+                "more than {MAX_CATEGORIES} different categories are hashed into {ROWS} rows, in column {}; set another number with `hash` in a --schema",
+                shown.join(", ")
+            )
+        })
+    }
+
     /// A sentence about the columns that are left out.
-    pub fn summary(&self, layout: &Layout) -> Option<String> {
+    fn left_out(&self, layout: &Layout) -> Option<String> {
         let reasons = layout.inputs.iter().zip(&self.reasons);
         let left_out: Vec<_> = reasons.filter_map(|(input, why)| Some((input.position, (*why)?))).collect();
         if left_out.is_empty() {
@@ -196,7 +223,13 @@ impl Uses {
             more => format!(", and {more} more"),
         };
         let choices: Vec<_> = left_out.iter().take(SHOWN).map(|(column, _)| layout.choice(*column)).collect();
-        Some(format!("left out {}{more}; use them with --keep {}", shown.join(", "), choices.join(",")))
+        let hash = match self.reasons.contains(&Some(kinds::ALL_DIFFERENT)) {
+            true => format!(
+                ", or hash identifiers that new rows have, too, with `type = \"category\"` and `hash = {ROWS}` in a --schema"
+            ),
+            false => String::new(),
+        };
+        Some(format!("left out {}{more}; use them with --keep {}{hash}", shown.join(", "), choices.join(",")))
     }
 }
 
@@ -247,10 +280,14 @@ fn basic(input: &InputColumn, texts: &[String]) -> Use {
     Use::Input(kind, input.notation.clone())
 }
 
-fn refusal(path: &Path, layout: &Layout, input: &InputColumn, problem: &str) -> Error {
+fn too_many(path: &Path, layout: &Layout, input: &InputColumn) -> Error {
     let column = input.position;
-    let choice = quoted(&layout.choice(column));
-    Error::data(path, format!("column {} {problem}; ignore it with --ignore {choice}", layout.shown(column)))
+    let problem = format!(
+        "column {} has more than 16 million different texts; hash it with `type = \"category\"` and `hash = {ROWS}` in a --schema, or ignore it with --ignore {}",
+        layout.shown(column),
+        quoted(&layout.choice(column))
+    );
+    Error::data(path, problem)
 }
 
 /// The error for a column of dates such as `03/04/2020`.

@@ -12,7 +12,7 @@ use crate::format::options::DataOptions;
 use crate::hexadecimal;
 
 /// Changes when rows are stored in another way.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// Files that were not used for this time are removed when another one is written.
 const OLD: Duration = Duration::from_secs(7 * 24 * 60 * 60);

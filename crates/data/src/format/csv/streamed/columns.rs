@@ -2,14 +2,16 @@
 
 use std::collections::HashSet;
 
-use super::super::kinds::{ALL_DIFFERENT, EMPTY, MIN_ROWS, ROW_NUMBERS};
+use super::super::kinds::{ALL_DIFFERENT, EMPTY, MAX_CATEGORIES, MIN_ROWS, ROW_NUMBERS};
 use super::super::layout::Layout;
 use super::super::parse::Texts;
 use super::super::uses::Cells;
+use crate::hashing;
 use crate::identifier::is_index_name;
 
-/// The most different texts of a column that have numbers; the cells of others are "other" texts.
-pub(in crate::format::csv) const MAX_TEXTS: usize = 1 << 18;
+/// The most different texts of a column that have numbers. A column with more is hashed, and the value of another text is this number
+/// plus its row.
+const MAX_TEXTS: usize = MAX_CATEGORIES;
 
 /// Whole numbers are counted up to here without a gap in float32, and different ones are collected.
 const MAX_COUNTED: usize = 1 << 24;
@@ -117,13 +119,15 @@ pub(in crate::format::csv) struct TextCells {
 }
 
 impl TextCells {
-    /// The value of a text: its number, or [`MAX_TEXTS`] for an "other" text. `None` if it is not UTF-8.
+    /// The value of a text: its number, or [`MAX_TEXTS`] and its row for another one. `None` if it is not UTF-8.
     pub fn value(&mut self, cell: &[u8]) -> Option<f32> {
         if let Some(known) = self.texts.known(cell) {
             return Some(known as f32);
         }
         if self.texts.texts.len() == MAX_TEXTS {
-            return std::str::from_utf8(cell).ok().map(|_| MAX_TEXTS as f32);
+            return std::str::from_utf8(cell)
+                .ok()
+                .map(|_| (MAX_TEXTS + hashing::row(cell, hashing::ROWS)) as f32);
         }
         self.texts.number(cell).map(|number| number as f32)
     }
@@ -206,11 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn texts_beyond_the_most_are_others() {
+    fn texts_beyond_the_most_are_hashed() {
         let mut cells = TextCells::default();
         for number in 0..MAX_TEXTS + 2 {
-            let expected = number.min(MAX_TEXTS) as f32;
-            assert_eq!(cells.value(number.to_string().as_bytes()), Some(expected));
+            let text = number.to_string();
+            let row = hashing::row(text.as_bytes(), hashing::ROWS);
+            let expected = if number < MAX_TEXTS { number } else { MAX_TEXTS + row };
+            assert_eq!(cells.value(text.as_bytes()), Some(expected as f32));
         }
         assert_eq!((cells.value(b"7"), cells.value(b"\xff")), (Some(7.), None));
         cells.count(&[7., f32::NAN, MAX_TEXTS as f32, 7.], [3u64, 4, 5, 6].into_iter());

@@ -135,7 +135,7 @@ impl Description {
 }
 
 fn source(encoder: &Arc<Encoder>, slot: usize, width: usize, texts: &[String]) -> Source {
-    if encoder.is_number(slot) {
+    if encoder.is_value(slot, texts) {
         return Source::Number;
     }
     let features_of = |text: Option<&str>| {
@@ -148,11 +148,8 @@ fn source(encoder: &Arc<Encoder>, slot: usize, width: usize, texts: &[String]) -
         features
     };
     match encoder.cache(slot, texts) {
-        Some(cache) => {
-            // An "other" text is an unknown category.
-            let table = cache.features.into_iter().chain(std::iter::repeat_n(-1., width)).collect();
-            Source::Lookup { table, missing: features_of(None).into() }
-        }
+        Some(cache) if encoder.is_hashed(slot) => Source::Hashed(cache.features.into()),
+        Some(cache) => Source::Lookup { table: cache.features.into(), missing: features_of(None).into() },
         None => {
             let (encoder, texts) = (Arc::clone(encoder), texts.to_vec());
             let of: FeaturesOfText = Arc::new(move |text, place| {

@@ -20,6 +20,7 @@ use pass::Pass;
 use super::chunk_reader::ChunkReader;
 use super::converted::{Source, source_of};
 use super::inferred::Inferred;
+use super::kinds::MAX_CATEGORIES;
 use super::layout::Layout;
 use super::parallel::parse_each;
 use super::uses::Uses;
@@ -27,7 +28,7 @@ use super::{Faults, delimiter};
 use crate::column::ColumnKind;
 use crate::error::{Error, Location, Result};
 use crate::format::options::DataOptions;
-use crate::{Dataset, table_files};
+use crate::{Dataset, hashing, table_files};
 
 /// Reads the rows of a table from a file in the cache, after it was written there if it is not yet.
 ///
@@ -137,30 +138,21 @@ fn finish(pass: Pass, inferred: &Inferred, options: &DataOptions, sha256: String
         let (Some(slot), StoredColumn::Text(cells)) = (*slot, &columns[index]) else { continue };
         match &mut uses.columns[slot].kind {
             _ if cells.others == 0 => {}
-            ColumnKind::Code { unknown, .. } => *unknown = true,
+            kind @ ColumnKind::Code { .. } => *kind = ColumnKind::Hash { rows: hashing::ROWS },
             kind => {
                 let position = layout.inputs[index].position;
                 let problem = format!(
-                    "the column has more than {} different values, too many for a {} in a table that is streamed; store it as a number, or ignore it with --ignore {}",
-                    columns::MAX_TEXTS,
+                    "the column has more than {} different values, too many for a {} in a table that is streamed; hash it with `type = \"category\"` and `hash = {}` in a --schema, store it as a number, or ignore it with --ignore {}",
+                    MAX_CATEGORIES,
                     kind.name(),
+                    hashing::ROWS,
                     layout.choice(position)
                 );
                 return Err(Error::data(Location::from(path).column(layout.shown(position)), problem));
             }
         }
     }
-    let mut warnings = Vec::new();
-    warnings.extend(uses.summary(layout));
-    warnings.extend(columns.iter().zip(&layout.inputs).filter_map(|(column, input)| match column {
-        StoredColumn::Text(cells) if cells.others > 0 => Some(format!(
-            "column {} has more than {} different categories; the others, in {} rows, are unknown ones",
-            layout.shown(input.position),
-            columns::MAX_TEXTS,
-            cells.others
-        )),
-        _ => None,
-    }));
+    let mut warnings = uses.warnings(layout);
     if kept < seen {
         let name = if options.missing == super::Missing::Drop { "value" } else { "label" };
         warnings.push(format!("dropped {} of {seen} rows without a {name}", seen - kept));

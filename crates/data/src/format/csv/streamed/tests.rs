@@ -156,6 +156,36 @@ fn the_split_is_that_of_rows_in_memory() {
     assert_eq!(file, of(in_memory(folder.path(), "a.csv", &options).unwrap()));
 }
 
+#[test]
+fn hashed_columns_are_those_in_memory() {
+    let schema = "[[column]]\nname = \"city\"\ntype = \"category\"\nhash = 1000\n[[column]]\nname = \"id\"\ntype = \"category\"\nhash = 7\n";
+    let folder = files(&[("a.csv", mixed(400).as_bytes()), ("s.toml", schema.as_bytes())]);
+    for missing in [Missing::Value, Missing::Drop] {
+        let schema = Some(folder.path().join("s.toml"));
+        let options = DataOptions { schema, missing, ..DataOptions::default() };
+        assert_same(folder.path(), "a.csv", &options);
+        let table = in_memory(folder.path(), "a.csv", &options).unwrap().table.unwrap();
+        assert_eq!(table.columns[0].kind, ColumnKind::Hash { rows: 7 });
+        assert_eq!(table.columns[3].kind, ColumnKind::Hash { rows: 1000 });
+    }
+}
+
+#[test]
+fn a_column_of_too_many_categories_is_hashed_as_in_memory() {
+    let different = MAX_CATEGORIES + 1000;
+    let line = |row: usize| format!("käufer {},{}\n", row * 11 % different, row % 2);
+    let rows: String = (0..different * 5 / 4).map(line).collect();
+    let folder = files(&[("a.csv", format!("user,label\n{rows},1\n").as_bytes())]);
+    assert_same(folder.path(), "a.csv", &DataOptions::default());
+    let file = streamed(folder.path(), "a.csv", &DataOptions::default()).unwrap();
+    assert!(file.table.as_ref().unwrap().columns[0].kind == ColumnKind::Hash { rows: hashing::ROWS });
+    let Inputs::Stored(rows) = &file.inputs else { panic!("the rows are in a file") };
+    let row = hashing::row("käufer 11".as_bytes(), hashing::ROWS) as f32;
+    let last = rows.rows() as i64 - 1;
+    let found = rows.gather(&[1, different as i64 + 1, last]).unwrap();
+    assert!(found[..2] == [row, row] && found[2].is_nan());
+}
+
 /// Columns that look like numbers at first, and then are texts.
 #[test]
 fn a_column_that_turns_out_to_be_text_is_read_again() {
