@@ -13,7 +13,7 @@ use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::ood::OodScore;
 use crate::export::{METADATA, Metadata, VERIFICATION, Verification, VerificationResult, without_metadata};
 use crate::model::Outputs;
-use crate::model::executor::{self, InferenceFile};
+use crate::model::executor::{self, Executor, InferenceFile};
 use crate::model::loading::open_file;
 use crate::model::members;
 use crate::model::onnx::OnnxFile;
@@ -136,9 +136,19 @@ impl Classifier {
     /// # Errors
     /// An invalid record, and a model that fails.
     pub fn replay(&self) -> Result<Option<VerificationResult>> {
-        let Some(text) = &self.recorded else { return Ok(None) };
-        let record: Verification = serde_json::from_str(text)
-            .map_err(|e| Error::artifact(&self.path, format!("its {VERIFICATION} cannot be read: {e}")))?;
-        catch_panics(|| record.check(&*self.executor, self.device)).map(Some)
+        replay(&self.path, self.recorded.as_deref(), &*self.executor, self.device)
     }
+}
+
+/// Recomputes the samples that were recorded in a model file; `None` if there are none.
+pub(super) fn replay(
+    path: &Path,
+    recorded: Option<&str>,
+    model: &dyn Executor,
+    device: Device,
+) -> Result<Option<VerificationResult>> {
+    let Some(text) = recorded else { return Ok(None) };
+    let record: Verification = serde_json::from_str(text)
+        .map_err(|e| Error::artifact(path, format!("its {VERIFICATION} cannot be read: {e}")))?;
+    catch_panics(|| record.check(model, device)).map(Some)
 }

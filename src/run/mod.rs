@@ -73,7 +73,7 @@ pub(crate) use prepared::training_name;
 pub use prepared::{MakeNetwork, Prepared};
 use pretrained::with_stored_pretrained;
 pub use pretrained::{resolve_pretrained, resolve_pretrained_on};
-pub use ranking::chosen_items;
+pub use ranking::Chosen;
 pub use recipe::resolve_recipe;
 use recipe::with_stored_recipe;
 pub use resolved::Resolved;
