@@ -17,7 +17,7 @@ test: libtorch data ## Run all tests that do not need PyTorch for Python
 	cmake=$$(command -v cmake || { python=$$(scripts/python-env cmake) && echo "$${python%/*}/cmake"; }) && \
 	  CRESSET_CMAKE=$$cmake cargo test --release --workspace --test export -- --ignored programs::
 	python=$$(scripts/python-env onnx) && \
-	  CRESSET_PYTHON_ONNX=$$python cargo test --release --workspace --test export -- --ignored onnx:: texts::models_of_texts
+	  CRESSET_PYTHON_ONNX=$$python cargo test --release --workspace --test export -- --ignored onnx:: recommend:: texts::models_of_texts
 	python=$$(scripts/python-env tensorboard) && \
 	  CRESSET_PYTHON_TENSORBOARD=$$python cargo test --release --workspace --test runs -- --ignored tensorboard::
 	python=$$(scripts/python-env tokenizers) && \

@@ -90,8 +90,8 @@ fn methods(outputs: &Outputs, is_text: bool) -> String {
         true => String::new(),
         false => format!("def predict(self, x: Tensor) -> Tuple[Tensor, Tensor]:\n{predict}\n\n"),
     };
-    // Token ids are no values that could be rounded.
-    let cast = if is_text { "" } else { ".to(self.network_dtype)" };
+    // Token ids, and indexes of users and items, are no values that could be rounded.
+    let cast = if is_text || *outputs == Outputs::Ranking { "" } else { ".to(self.network_dtype)" };
     format!(
         "def prepared(self, x: Tensor) -> Tensor:\n    \
          return self.preprocess.forward(x){cast}\n\n\

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::quoted;
-use crate::export::{Metadata, ranking};
+use crate::export::Metadata;
 
 /// The names of users and items, and their indexes in a model.
 #[derive(Debug, Default)]
@@ -16,8 +16,7 @@ pub struct Catalog {
 impl Catalog {
     /// The users and items of a model of recommendations; none of other models.
     pub(crate) fn of(metadata: &Metadata) -> Self {
-        let layout = metadata.input.table.as_ref();
-        let [users, items] = layout.map_or([&[][..], &[][..]], ranking::names);
+        let [users, items] = metadata.names().unwrap_or_default();
         let indexes =
             |names: &[String]| (0..).zip(names).map(|(index, name)| (name.clone(), index)).collect();
         Catalog { users: indexes(users), items: indexes(items), names: items.to_vec() }

@@ -6,12 +6,14 @@ use std::path::Path;
 use cresset_bridge::kernels::allocator::keep_freed_memory;
 use tch::Device;
 
-use super::Classifier;
 use super::compiled::CompiledModel;
+use super::{Classifier, Recommender};
 use crate::data::unknown::UnknownPolicy;
 use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::ood::OodScore;
-use crate::export::{METADATA, Metadata, VERIFICATION, Verification, VerificationResult, without_metadata};
+use crate::export::{
+    ExportedModel, METADATA, Metadata, VERIFICATION, Verification, VerificationResult, without_metadata,
+};
 use crate::model::Outputs;
 use crate::model::executor::{self, Executor, InferenceFile};
 use crate::model::loading::open_file;
@@ -44,6 +46,17 @@ pub fn metadata(path: &Path) -> Result<Metadata> {
     let text = members::extra_file(BufReader::new(open_file(path)?), METADATA);
     let text = text.ok_or_else(|| fault("this is not a TorchScript file, or it is damaged".to_string()))?;
     Metadata::read(&text.unwrap_or_default()).map_err(fault)
+}
+
+/// Loads a TorchScript file exported by cresset on the CPU, to write it in another format.
+///
+/// # Errors
+/// As [`Classifier::load_on`], and a model of another format.
+pub fn exported(path: &Path) -> Result<ExportedModel> {
+    match metadata(path)?.outputs {
+        Outputs::Ranking => Recommender::load(path, Device::Cpu)?.into_exported(),
+        _ => Classifier::load_on(path, Device::Cpu)?.into_exported(),
+    }
 }
 
 /// The metadata of a checked file.

@@ -44,7 +44,7 @@ use crate::model::preprocessing::{TensorDataset, target_tensor};
 pub use catalog::Catalog;
 use compiled::CompiledModel;
 pub use input_spec::{Cell, Input, InputSpec, Notes};
-pub use load::metadata;
+pub use load::{exported, metadata};
 pub use many::Summary;
 pub use output::{Output, OutputOptions, PredictionWriter};
 pub use prediction::{Prediction, Ranked, ranked};

@@ -11,7 +11,7 @@ use super::load::replay;
 use super::metadata;
 use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::{Evaluation, Keep};
-use crate::export::{Metadata, VERIFICATION, VerificationResult};
+use crate::export::{ExportedModel, Metadata, VERIFICATION, VerificationResult};
 use crate::loader::RankingSet;
 use crate::model::Outputs;
 use crate::model::executor::{self, Executor};
@@ -98,6 +98,33 @@ impl Recommender {
         &self.metadata
     }
 
+    /// The device of the model.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// The number of trainable parameters (elements).
+    pub fn parameters(&self) -> Result<usize> {
+        Ok(self.executor.counts()?.0)
+    }
+
+    /// The number of elements of all parameters and buffers.
+    pub fn values(&self) -> Result<usize> {
+        Ok(self.executor.counts()?.1)
+    }
+
+    /// The model, to write it in another format.
+    ///
+    /// # Errors
+    /// A model that is not a TorchScript file.
+    pub fn into_exported(self) -> Result<ExportedModel> {
+        let Recommender { path, executor, metadata, recorded, .. } = self;
+        let input = metadata.input.shape.clone();
+        let module = executor.into_module().ok_or_else(|| not_torchscript(&path))?;
+        let record = recorded.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        Ok(ExportedModel { path, module, metadata: Some(metadata), record, input })
+    }
+
     /// The users and items.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
@@ -166,12 +193,13 @@ impl Recommender {
 
     /// The scores of all items, (users, items), for the indexes of users, int64 (users).
     fn scores(&self, users: &Tensor) -> Result<Tensor> {
-        let module = self.executor.module().ok_or_else(|| {
-            let problem = "only TorchScript files recommend items; use model.pt";
-            Error::artifact(&self.path, problem)
-        })?;
+        let module = self.executor.module().ok_or_else(|| not_torchscript(&self.path))?;
         catch_panics(|| {
             tch::no_grad(|| Ok(module.call(ITEM_SCORES, &users.to_device(self.device))?.remove(0)))
         })
     }
+}
+
+fn not_torchscript(path: &Path) -> Error {
+    Error::artifact(path, "only TorchScript files recommend items; use model.pt")
 }

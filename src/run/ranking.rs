@@ -23,16 +23,20 @@ pub(super) struct RankedExamples {
 impl RankedExamples {
     /// The choices in `rows`. A user is not to choose again what is in an earlier part of the split.
     pub fn new(examples: MemoryExamples, dataset: &Dataset, rows: &[i64], split: &Split) -> Result<Self> {
-        let before: &[&[i64]] = match rows == split.test {
-            true => &[&split.train, &split.validation],
-            false => &[&split.train],
-        };
-        let set = RankingSet::of(dataset, rows, before)?;
+        let set = RankingSet::of(dataset, rows, &known_before(rows, split))?;
         if rows == split.validation && !set.has_choices() {
             let problem = "no user of the validation set chose an item of the training set for the first time, so recommendations cannot be compared with choices; use more data or another --split";
             return Err(Error::data(dataset.path.as_path(), problem));
         }
         Ok(RankedExamples { examples, set })
+    }
+}
+
+/// The parts of a split with the choices that were made before those in `rows`, one of its parts.
+pub(super) fn known_before<'a>(rows: &[i64], split: &'a Split) -> Vec<&'a [i64]> {
+    match rows == split.test {
+        true => vec![&split.train, &split.validation],
+        false => vec![&split.train],
     }
 }
 
@@ -75,7 +79,7 @@ impl Chosen {
     }
 
     /// The choices in a data set.
-    fn of(dataset: &Dataset) -> Self {
+    pub(super) fn of(dataset: &Dataset) -> Self {
         let mut chosen: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
         if let Inputs::Floats(values) = &dataset.inputs {
             for row in values.chunks_exact(2).filter(|row| row[0] >= 0. && row[1] >= 0.) {

@@ -105,16 +105,16 @@ impl Layer for TwoTowers {
     places = torch.clamp_min(torch.add(indexes, 1), 0)
     return torch.mul(places, torch.lt(places, count).to(4))
   def unit(self: {{class}}, vectors: Tensor) -> Tensor:
-    lengths = torch.sqrt(torch.sum(torch.square(vectors), [-1], True))
+    lengths = torch.sqrt(torch.sum(torch.mul(vectors, vectors), [-1], True))
     return torch.div(vectors, torch.clamp_min(lengths, {SHORTEST:?}))
   def user_vectors(self: {{class}}, users: Tensor) -> Tensor:
     vectors = torch.embedding(self.users, self.rows(users, torch.size(self.users, 0)))
-    return torch.div(self.unit(vectors), {temperature:?})
+    return torch.div(self.unit(vectors.to(6)), {temperature:?})
   def item_vectors(self: {{class}}, items: Tensor) -> Tensor:
-    return self.unit(torch.embedding(self.items, self.rows(items, torch.size(self.items, 0))))
+    return self.unit(torch.embedding(self.items, self.rows(items, torch.size(self.items, 0))).to(6))
   def item_scores(self: {{class}}, users: Tensor) -> Tensor:
     items = torch.slice(self.items, 0, 1, 9223372036854775807, 1)
-    return torch.matmul(self.user_vectors(users), torch.t(self.unit(items)))
+    return torch.matmul(self.user_vectors(users), torch.t(self.unit(items.to(6))))
   def forward(self: {{class}}, x: Tensor) -> Tensor:
     indexes = x.to(4)
     users = self.user_vectors(torch.select(indexes, 1, 0))
