@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help train install uninstall wheel release test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images bench-tables bench-scale bench-ids bench-text bench-encoder book build data libtorch doctor clean
+.PHONY: help train install uninstall wheel release test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images bench-tables bench-scale bench-ids bench-text bench-encoder bench-recommend book build data libtorch doctor clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ test: libtorch data ## Run all tests that do not need PyTorch for Python
 	cmake=$$(command -v cmake || { python=$$(scripts/python-env cmake) && echo "$${python%/*}/cmake"; }) && \
 	  CRESSET_CMAKE=$$cmake cargo test --release --workspace --test export -- --ignored programs::
 	python=$$(scripts/python-env onnx) && \
-	  CRESSET_PYTHON_ONNX=$$python cargo test --release --workspace --test export -- --ignored onnx:: texts::models_of_texts
+	  CRESSET_PYTHON_ONNX=$$python cargo test --release --workspace --test export -- --ignored onnx:: recommend:: texts::models_of_texts
 	python=$$(scripts/python-env tensorboard) && \
 	  CRESSET_PYTHON_TENSORBOARD=$$python cargo test --release --workspace --test runs -- --ignored tensorboard::
 	python=$$(scripts/python-env tokenizers) && \
@@ -100,6 +100,10 @@ bench-text: build ## Run the benchmark of texts: mails, against TF-IDF and linea
 bench-encoder: build ## Run the benchmark of a text encoder against transformers' Trainer (ROWS=640 ROUNDS=1: less; needs npm)
 	torch=$$(scripts/python-env torch) && trainer=$$(scripts/python-env trainer) && text=$$(scripts/python-env text) && \
 	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_TRAINER=$$trainer CRESSET_PYTHON_TEXT=$$text cargo bench --bench encoder
+
+bench-recommend: build ## Run the benchmark of recommendations on MovieLens-100K against RecBole (ROUNDS=1: less)
+	torch=$$(scripts/python-env torch) && recommend=$$(scripts/python-env recommend) && \
+	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_RECOMMEND=$$recommend cargo bench --bench recommend
 
 book: ## Build docs/ as a book in target/book (compiles mdBook into the cache, once)
 	@scripts/mdbook build docs

@@ -5,6 +5,7 @@ mod front;
 mod job;
 mod latency;
 mod options;
+mod ranking;
 mod table;
 
 use std::fs;
@@ -14,6 +15,7 @@ use crate::data::atomic::{self, WithPath};
 use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::Interval;
 use crate::model::Outputs;
+use crate::options::Config;
 use crate::run::RunFolder;
 use crate::train::Callback;
 use job::Job;
@@ -125,8 +127,12 @@ pub fn compress(
         let out = folder.path().join("compressed");
         let temporary = atomic::partial(folder.path())?;
         let staging = temporary.path().join("compressed");
-        let job = Job::begin(folder, options, &staging)?;
-        let mut models = run(job, watch).map_err(|error| error.moved(&staging, &out))?;
+        let is_ranking = Config::read(&folder.config_file())?.reading.user.is_some();
+        let models = match is_ranking {
+            true => ranking::run(folder, options, &staging, watch),
+            false => run(Job::begin(folder, options, &staging)?, watch),
+        };
+        let mut models = models.map_err(|error| error.moved(&staging, &out))?;
         publish(&staging, &out)?;
         for model in &mut models {
             if let Ok(name) = model.file.strip_prefix(&staging) {

@@ -63,7 +63,7 @@ options! {
         /// Learning rate of fine-tuning [default: the run's]
         pub lr: Option<f64> = option("RATE").parser(parse::positive),
 
-        /// Maximum loss of accuracy, in percentage points, of the model that is chosen; of the F1 score of labels, or of 100 R²
+        /// Maximum loss of accuracy, in percentage points, of the model that is chosen; of the F1 score of labels, or of 100 R² or NDCG@10
         pub max_loss: f64 = option("POINTS").default("0.3").parser(parse::not_negative),
 
         /// CPU threads for latency measurements: `auto` or a number

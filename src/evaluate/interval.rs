@@ -4,7 +4,7 @@ use rand::RngExt;
 use serde::Serialize;
 use tch::Tensor;
 
-use super::{Evaluation, METRICS, Metric, Scores};
+use super::{Evaluation, METRICS, Metric, Scores, Sums};
 use crate::data::random::{Purpose, stream};
 use crate::model::Outputs;
 
@@ -104,17 +104,15 @@ pub(crate) const MAX_RESAMPLED_SCORES: usize = 1 << 17;
 pub fn intervals(evaluation: &Evaluation, outputs: &Outputs) -> Vec<Option<Interval>> {
     let rows = evaluation.rows();
     let mut samples = vec![Vec::new(); METRICS.len()];
-    if let Some(scores) = &evaluation.scores
-        && scores.logits.numel() <= MAX_RESAMPLED_SCORES
-    {
+    if evaluation.scores.is_some() || evaluation.ranking().is_some() {
         // Tensors this small are ten times as fast with one thread as with two.
         let threads = tch::get_num_threads();
         tch::set_num_threads(1);
         for number in 0..RESAMPLES {
-            let drawn = resample(scores, outputs, number as u64);
+            let Some(drawn) = resampled(evaluation, outputs, number as u64) else { break };
             for (samples, metric) in samples.iter_mut().zip(METRICS) {
                 if metric.uncertainty.is_resampled(evaluation) {
-                    samples.extend((metric.of)(&drawn));
+                    samples.extend((metric.of)(&drawn).filter(|value| value.is_finite()));
                 }
             }
         }
@@ -137,20 +135,27 @@ pub(crate) fn score_interval(evaluation: &Evaluation, outputs: &Outputs) -> Opti
     if let Some(confusion) = evaluation.confusion() {
         return wilson(confusion.correct(), confusion.total());
     }
-    let scores = evaluation.scores.as_ref().filter(|scores| scores.logits.numel() <= MAX_RESAMPLED_SCORES)?;
-    let drawn = |number: usize| resample(scores, outputs, number as u64).score();
-    let mut samples: Vec<f64> = (0..RESAMPLES).map(drawn).collect();
+    let drawn = |number: usize| Some(resampled(evaluation, outputs, number as u64)?.score());
+    let mut samples = (0..RESAMPLES).map(drawn).collect::<Option<Vec<f64>>>()?;
     samples.iter().all(|score| score.is_finite()).then(|| percentiles(&mut samples))
 }
 
-/// A bootstrap resample: N examples drawn with replacement.
-fn resample(scores: &Scores, outputs: &Outputs, number: u64) -> Evaluation {
-    let rows = scores.logits.size()[0];
+/// A bootstrap sample: N examples, or users of recommendations, drawn with replacement; `None` without scores, and if there are too many.
+fn resampled(evaluation: &Evaluation, outputs: &Outputs, number: u64) -> Option<Evaluation> {
     let mut generator = stream(0, Purpose::Bootstrap, number);
+    if let Sums::Ranking(sums) = &evaluation.sums {
+        let users = sums.users();
+        let drawn = (0..users).map(|_| generator.random_range(0..users));
+        let sums = (users <= MAX_RESAMPLED_SCORES).then(|| Sums::Ranking(sums.select(drawn)))?;
+        // The loss of each user is not kept.
+        return Some(Evaluation { loss: f64::NAN, sums, scores: None });
+    }
+    let scores = evaluation.scores.as_ref().filter(|scores| scores.logits.numel() <= MAX_RESAMPLED_SCORES)?;
+    let rows = scores.logits.size()[0];
     let indices: Vec<i64> = (0..rows).map(|_| generator.random_range(0..rows)).collect();
     let indices = Tensor::from_slice(&indices);
     let (logits, labels) = (scores.logits.index_select(0, &indices), scores.labels.index_select(0, &indices));
-    Evaluation::of_scores(Scores { logits, labels }, outputs)
+    Some(Evaluation::of_scores(Scores { logits, labels }, outputs))
 }
 
 /// The 2.5th and the 97.5th percentile.
@@ -163,6 +168,8 @@ fn percentiles(samples: &mut [f64]) -> Interval {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluate::Keep;
+    use crate::loader::RankingSet;
     use proptest::prelude::*;
 
     #[test]
@@ -176,6 +183,27 @@ mod tests {
         let all = wilson(20, 20).unwrap();
         assert!((all.low - 0.83887).abs() < 1e-4 && all.high == 1., "{all:?}");
         assert_eq!(wilson(0, 0), None);
+    }
+
+    #[test]
+    fn recommendations_are_resampled_by_user() {
+        // Of 400 users, every second one chose the best item, which is an NDCG of 1, and the others one that is not in the training set.
+        let users = (0..400).map(|user| (user, if user % 2 == 0 { vec![1] } else { vec![-1] }, vec![]));
+        let set = RankingSet::new(3, users);
+        let scores =
+            |users: &Tensor| Ok(Tensor::from_slice2(&[[0.2f32, 0.9, 0.1]]).repeat([users.size()[0], 1]));
+        let found = set.evaluate(Keep::Scores, tch::Device::Cpu, scores).unwrap();
+        let all = intervals(&found, &Outputs::Ranking);
+        let of = |name: &str| all[METRICS.iter().position(|metric| metric.name == name).unwrap()];
+        for name in ["NDCG@10", "hit rate@10"] {
+            let interval = of(name).unwrap();
+            assert!(
+                (interval.low - 0.451).abs() < 0.01 && (interval.high - 0.549).abs() < 0.01,
+                "{interval:?}"
+            );
+        }
+        assert!(of("coverage@10").is_none() && of("log-loss").is_none());
+        assert_eq!(score_interval(&found, &Outputs::Ranking), of("NDCG@10"));
     }
 
     proptest! {

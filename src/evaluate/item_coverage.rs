@@ -1,9 +1,10 @@
 //! Share of the items that are recommended.
 
-use super::Metric;
 use super::ranking::RankingSums;
+use super::{Metric, Uncertainty};
 
 /// The `coverage@10` metric.
 pub const METRIC: Metric =
-    Metric::loss("coverage@10", |evaluation| evaluation.ranking().map(RankingSums::coverage))
-        .higher_is_better();
+    Metric::loss("coverage@10", |evaluation| evaluation.ranking().and_then(RankingSums::coverage))
+        .higher_is_better()
+        .with(Uncertainty::Unknown);

@@ -1,6 +1,13 @@
 //! TorchScript of models that recommend items to users.
 
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
+
+use super::{Compression, Dtype, ExportedModel, Verification, torchscript};
 use crate::data::column::{ColumnKind, TableLayout};
+use crate::error::{Error, Result};
+use crate::model::TOWERS;
 use crate::model::script::{Class, Collection};
 
 /// The attributes of the exported module: the index of each user and of each item, and the items.
@@ -49,6 +56,10 @@ def item_names(self) -> List[str]:
     return self.items
 "#;
 
+/// The names of the methods.
+pub(super) const METHOD_NAMES: [&str; 6] =
+    ["user_vector", "item_vector", "score", "item_scores", "recommend", "item_names"];
+
 /// Adds users and items to the class of a network.
 pub(super) fn with_names(class: Class, layout: &TableLayout) -> Class {
     let [users, items] = names(layout);
@@ -67,5 +78,51 @@ pub(crate) fn names(layout: &TableLayout) -> [&[String]; 2] {
             _ => &[],
         }),
         _ => [&[], &[]],
+    }
+}
+
+/// The largest value of a vector in 8 bits.
+const LARGEST: f64 = 127.;
+
+/// Writes the model with its vectors as 8-bit integers to `path`. The vectors of users and items are scaled to length 1 when they are read,
+/// so each one keeps its direction, with its largest value as 127, and needs no factor.
+///
+/// # Errors
+/// A model that is compressed already, or a file that cannot be written.
+pub(crate) fn write_int8(exported: ExportedModel, compression: Compression, path: &Path) -> Result<()> {
+    let ExportedModel { path: source, module, metadata, record, .. } = exported;
+    let fault = |problem: &str| Error::artifact(&source, problem);
+    let mut metadata = metadata.ok_or_else(|| fault("it was not exported by cresset"))?;
+    if metadata.compression.is_some() || !metadata.variant.is_plain() {
+        return Err(fault("it is compressed already; compress the original model"));
+    }
+    let record = record.ok_or_else(|| fault("it has no recorded samples; export it again"))?;
+    let prefix = format!("{TOWERS}.");
+    for (_, mut vectors) in module.parameters()?.into_iter().filter(|(name, _)| name.starts_with(&prefix)) {
+        let rounded = tch::no_grad(|| int8(&vectors))?;
+        vectors = vectors.set_requires_grad(false);
+        vectors.set_data(&rounded);
+    }
+    let samples = record.inputs()?;
+    let verification = tch::no_grad(|| Verification::of(&module, &samples, Device::Cpu, Dtype::F32))?;
+    metadata.compression = Some(Compression { int8: Some("vectors".to_string()), ..compression });
+    torchscript::write(&module, &metadata, &verification, path)
+}
+
+/// Vectors (N, width) as 8-bit integers with the same directions.
+fn int8(vectors: &Tensor) -> Result<Tensor> {
+    let largest = vectors.abs().f_amax([-1], true)?.clamp_min(f64::from(f32::MIN_POSITIVE));
+    Ok((vectors / largest * LARGEST).round().f_to_kind(Kind::Int8)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_bits_keep_the_direction_of_vectors() {
+        let vectors = Tensor::from_slice2(&[[0.5f32, -0.25, 0.], [0., 0., 0.], [1e-3, 2e-3, -4e-3]]);
+        let found = int8(&vectors).unwrap();
+        assert_eq!(found, Tensor::from_slice2(&[[127i8, -64, 0], [0, 0, 0], [32, 64, -127]]));
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
 use super::torchscript::{self, DTYPE};
-use super::{ExportFormat, ExportedModel, VERIFICATION, Verification, table, texts};
+use super::{ExportFormat, ExportedModel, VERIFICATION, Verification, ranking, table, texts};
 use crate::error::{Error, Result};
 use crate::model::script;
 use crate::options::device;
@@ -240,6 +240,7 @@ fn kept(module: &Module) -> Result<Vec<&'static str>> {
         .into_iter()
         .chain(table::METHOD_NAMES)
         .chain(texts::METHOD_NAMES)
+        .chain(ranking::METHOD_NAMES)
         .filter(|name| known.iter().any(|method| method == name));
     Ok(methods.chain(["classes"]).collect())
 }

@@ -64,6 +64,16 @@ impl RankingSet {
         Ok(RankingSet::new(items, users.into_values()))
     }
 
+    /// The number of users, and of those who are not in the training set.
+    pub fn users(&self) -> [usize; 2] {
+        [self.users.len(), self.users.iter().filter(|user| user.index < 0).count()]
+    }
+
+    /// The number of choices of items that are not in the training set.
+    pub fn unknown(&self) -> usize {
+        self.users.iter().map(|user| user.unknown).sum()
+    }
+
     /// Whether a user chose an item that can be recommended.
     pub fn has_choices(&self) -> bool {
         self.users.iter().any(|user| !user.chosen.is_empty())

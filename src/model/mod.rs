@@ -32,6 +32,7 @@ use tch::Tensor;
 use crate::data::column::FeatureGroup;
 use crate::data::tokens::Tokenization;
 use crate::data::{InputShape, TaskKind};
+pub(crate) use architecture::TOWERS;
 pub use architecture::{ARCHITECTURES, Architecture};
 pub(crate) use backbone::Backbone;
 pub(crate) use body::MEMBER_LOGITS;

@@ -6,14 +6,16 @@ use std::path::Path;
 use cresset_bridge::kernels::allocator::keep_freed_memory;
 use tch::Device;
 
-use super::Classifier;
 use super::compiled::CompiledModel;
+use super::{Classifier, Recommender};
 use crate::data::unknown::UnknownPolicy;
 use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::ood::OodScore;
-use crate::export::{METADATA, Metadata, VERIFICATION, Verification, VerificationResult, without_metadata};
+use crate::export::{
+    ExportedModel, METADATA, Metadata, VERIFICATION, Verification, VerificationResult, without_metadata,
+};
 use crate::model::Outputs;
-use crate::model::executor::{self, InferenceFile};
+use crate::model::executor::{self, Executor, InferenceFile};
 use crate::model::loading::open_file;
 use crate::model::members;
 use crate::model::onnx::OnnxFile;
@@ -44,6 +46,17 @@ pub fn metadata(path: &Path) -> Result<Metadata> {
     let text = members::extra_file(BufReader::new(open_file(path)?), METADATA);
     let text = text.ok_or_else(|| fault("this is not a TorchScript file, or it is damaged".to_string()))?;
     Metadata::read(&text.unwrap_or_default()).map_err(fault)
+}
+
+/// Loads a TorchScript file exported by cresset on the CPU, to write it in another format.
+///
+/// # Errors
+/// As [`Classifier::load_on`], and a model of another format.
+pub fn exported(path: &Path) -> Result<ExportedModel> {
+    match metadata(path)?.outputs {
+        Outputs::Ranking => Recommender::load(path, Device::Cpu)?.into_exported(),
+        _ => Classifier::load_on(path, Device::Cpu)?.into_exported(),
+    }
 }
 
 /// The metadata of a checked file.
@@ -136,9 +149,19 @@ impl Classifier {
     /// # Errors
     /// An invalid record, and a model that fails.
     pub fn replay(&self) -> Result<Option<VerificationResult>> {
-        let Some(text) = &self.recorded else { return Ok(None) };
-        let record: Verification = serde_json::from_str(text)
-            .map_err(|e| Error::artifact(&self.path, format!("its {VERIFICATION} cannot be read: {e}")))?;
-        catch_panics(|| record.check(&*self.executor, self.device)).map(Some)
+        replay(&self.path, self.recorded.as_deref(), &*self.executor, self.device)
     }
+}
+
+/// Recomputes the samples that were recorded in a model file; `None` if there are none.
+pub(super) fn replay(
+    path: &Path,
+    recorded: Option<&str>,
+    model: &dyn Executor,
+    device: Device,
+) -> Result<Option<VerificationResult>> {
+    let Some(text) = recorded else { return Ok(None) };
+    let record: Verification = serde_json::from_str(text)
+        .map_err(|e| Error::artifact(path, format!("its {VERIFICATION} cannot be read: {e}")))?;
+    catch_panics(|| record.check(model, device)).map(Some)
 }

@@ -1,5 +1,6 @@
 //! Inference with exported models.
 
+mod catalog;
 mod compiled;
 mod drift;
 mod embeddings;
@@ -40,13 +41,14 @@ use crate::loader::{Batch, EncodedExamples, EvaluationLoader, MemoryExamples, St
 use crate::model::executor::Executor;
 use crate::model::layer::out_of_fold;
 use crate::model::preprocessing::{TensorDataset, target_tensor};
+pub use catalog::Catalog;
 use compiled::CompiledModel;
 pub use input_spec::{Cell, Input, InputSpec, Notes};
-pub use load::metadata;
+pub use load::{exported, metadata};
 pub use many::Summary;
 pub use output::{Output, OutputOptions, PredictionWriter};
 pub use prediction::{Prediction, Ranked, ranked};
-pub use recommend::{Recommendation, Recommender};
+pub use recommend::{Query, Recommendation, Recommender};
 pub use sources::Sources;
 use sources::is_read_as_image;
 pub use stream::{Batching, ClassProbabilities, Classified, ClassifiedBatch, Scored, Stream};

@@ -15,6 +15,7 @@ mod page;
 mod plot;
 #[cfg(feature = "hub")]
 mod push;
+mod recommendations;
 pub mod runs;
 mod section;
 mod speed;
@@ -35,16 +36,18 @@ use crate::evaluate::{self, Evaluation};
 use crate::export::Metadata;
 use crate::loader::decode_all;
 use crate::loader::sheet::augmentation_sheet;
+use crate::model::Outputs;
 use crate::options::Config;
-use crate::predict::Classifier;
+use crate::predict::{self, Classifier};
 use crate::report::card::ModelFile;
 use crate::run::RunFolder;
-use crate::run::{Examples, FinishedRun};
+use crate::run::{Examples, FinishedRun, RankedRun};
 use crate::train::{EpochRecord, MetricsLog};
 use columns::ColumnReport;
 use errors::ShownError;
 #[cfg(feature = "hub")]
 pub use push::{PushOptions, Repository, push};
+use recommendations::RecommendedItems;
 use speed::Speed;
 
 /// The contents of a report.
@@ -88,6 +91,8 @@ pub struct Report {
     columns: Option<ColumnReport>,
     /// Served inputs and predictions against the training data.
     served: Option<DriftReport>,
+    /// What is recommended; `None` for other tasks.
+    recommended: Option<RecommendedItems>,
 }
 
 /// Maximum number of examples for an audit: a report should not take long.
@@ -103,6 +108,10 @@ impl Report {
     /// If the run has no model or the model of another run, or if the data is missing or has changed.
     pub fn of(run: &RunFolder, device: Device) -> Result<Self> {
         catch_panics(|| {
+            let config = Config::read(&run.config_file())?;
+            if predict::metadata(&FinishedRun::model(run, &config)?)?.outputs == Outputs::Ranking {
+                return Report::of_recommendations(run, device);
+            }
             let finished = FinishedRun::open(run, device)?;
             let columns = ColumnReport::of(&finished)?;
             let FinishedRun { classifier, config, examples } = finished;
@@ -129,7 +138,36 @@ impl Report {
                 metadata,
                 evaluation,
                 served: None,
+                recommended: None,
             })
+        })
+    }
+
+    /// Evaluates the recommendations of a run for the users of its validation and test sets.
+    fn of_recommendations(run: &RunFolder, device: Device) -> Result<Self> {
+        let ranked = RankedRun::open(run, device)?;
+        let Examples { dataset, split, .. } = &ranked.examples;
+        let evaluation = ranked.evaluate(&split.validation)?;
+        let metadata = ranked.recommender.metadata().clone();
+        let test = (!split.test.is_empty()).then(|| ranked.evaluate(&split.test)).transpose()?;
+        Ok(Report {
+            name: run.name(),
+            file: ModelFile::of(&run.model())?,
+            parameters: ranked.recommender.parameters()?,
+            epochs: MetricsLog::read(&run.metrics())?,
+            figures: figures(&evaluation, None, &metadata),
+            test: test.map(|test| figures(&test, None, &metadata)),
+            errors: Vec::new(),
+            sheet: None,
+            audit: audit_if_small(dataset, &ranked.config)?,
+            speed: Speed::of_recommendations(&ranked.recommender)?,
+            text_lengths: None,
+            columns: None,
+            recommended: RecommendedItems::of(&ranked, &evaluation),
+            served: None,
+            config: ranked.config,
+            metadata,
+            evaluation,
         })
     }
 

@@ -5,14 +5,13 @@ use std::path::Path;
 
 use cresset_hub::{Hub, ModelId, Progress, Pushed, Settings, Upload};
 use serde_json::{Value, json};
-use tch::Device;
 
 use super::card::Card;
 use crate::error::{Error, Result, catch_panics};
 use crate::export::{EXPORT_FORMATS, ExportFormat, Metadata};
 use crate::model::preprocessing::Preprocessing;
 use crate::model::pretrained::{Download, HUB};
-use crate::predict::Classifier;
+use crate::predict::exported;
 use crate::run::RunFolder;
 
 /// The names of the files that are written for the hub.
@@ -118,7 +117,7 @@ fn files(run: &RunFolder, card: &Card, folder: &Path) -> Result<Vec<Upload>> {
     let config = serde_json::to_string_pretty(&config_of(&card.metadata)).expect("a configuration is JSON");
     let mut files = vec![write(CARD, &card.to_markdown())?, write(CONFIG, &(config + "\n"))?];
     let weights = folder.join(WEIGHTS);
-    let exported = Classifier::load_on(&run.model(), Device::Cpu)?.into_exported()?;
+    let exported = exported(&run.model())?;
     catch_panics(|| (ExportFormat::named("safetensors")?.write)(&exported, &weights))?;
     files.push(Upload { name: WEIGHTS.to_string(), path: weights });
     for format in EXPORT_FORMATS {

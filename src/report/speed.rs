@@ -5,8 +5,9 @@ use std::time::Instant;
 use tch::Tensor;
 
 use crate::error::Result;
+use crate::evaluate::ranking::TOP;
 use crate::options::Config;
-use crate::predict::Classifier;
+use crate::predict::{Classifier, Query, Recommender};
 use crate::run::Examples;
 
 /// Inference times on the device of the evaluation.
@@ -32,19 +33,33 @@ impl Speed {
         let mut sizes = vec![1; one.dim()];
         sizes[0] = BATCH;
         let many = one.repeat(&sizes);
+        // Read the result, which waits for the GPU.
+        let run = |inputs: &Tensor| Ok(classifier.logits(inputs)?.sum(tch::Kind::Double).double_value(&[]));
         Ok(Speed {
             device: crate::options::device::name(classifier.device()),
-            one: median(classifier, &one)?,
-            of_many: median(classifier, &many)? / BATCH as f64,
+            one: median(|| run(&one))?,
+            of_many: median(|| run(&many))? / BATCH as f64,
+        })
+    }
+
+    /// Measures recommendations of the best items to one user, and to many.
+    pub fn of_recommendations(recommender: &Recommender) -> Result<Self> {
+        let query = |user: i64| Query { user, count: TOP, exclude: Vec::new() };
+        let one = [query(0)];
+        let many: Vec<Query> =
+            (0..BATCH).map(|number| query(number % recommender.catalog().users().max(1) as i64)).collect();
+        Ok(Speed {
+            device: crate::options::device::name(recommender.device()),
+            one: median(|| recommender.answer(&one))?,
+            of_many: median(|| recommender.answer(&many))? / BATCH as f64,
         })
     }
 }
 
-fn median(classifier: &Classifier, inputs: &Tensor) -> Result<f64> {
+fn median<T>(run: impl Fn() -> Result<T>) -> Result<f64> {
     let call = || {
         let begun = Instant::now();
-        // Read the result, which waits for the GPU.
-        classifier.logits(inputs)?.sum(tch::Kind::Double).double_value(&[]);
+        run()?;
         Ok(begun.elapsed().as_secs_f64())
     };
     // libtorch optimizes a module in its first calls.

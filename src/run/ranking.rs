@@ -1,12 +1,18 @@
 //! The parts of a run that are particular to recommendations.
 
+use std::collections::BTreeMap;
+
 use tch::{Kind, Tensor};
 
-use crate::data::{Dataset, Inputs, Split};
+use super::{Examples, RunFolder};
+use crate::data::{Dataset, Inputs, Split, TableLayout};
 use crate::distributed::World;
 use crate::error::{Error, Result};
+use crate::export::Metadata;
+use crate::export::ranking::names;
 use crate::loader::{Batches, EvaluationLoader, MemoryExamples, RankingSet};
 use crate::model::Network;
+use crate::options::Config;
 
 /// Choices of users, which are evaluated by ranking all items.
 pub(super) struct RankedExamples {
@@ -17,16 +23,20 @@ pub(super) struct RankedExamples {
 impl RankedExamples {
     /// The choices in `rows`. A user is not to choose again what is in an earlier part of the split.
     pub fn new(examples: MemoryExamples, dataset: &Dataset, rows: &[i64], split: &Split) -> Result<Self> {
-        let before: &[&[i64]] = match rows == split.test {
-            true => &[&split.train, &split.validation],
-            false => &[&split.train],
-        };
-        let set = RankingSet::of(dataset, rows, before)?;
+        let set = RankingSet::of(dataset, rows, &known_before(rows, split))?;
         if rows == split.validation && !set.has_choices() {
             let problem = "no user of the validation set chose an item of the training set for the first time, so recommendations cannot be compared with choices; use more data or another --split";
             return Err(Error::data(dataset.path.as_path(), problem));
         }
         Ok(RankedExamples { examples, set })
+    }
+}
+
+/// The parts of a split with the choices that were made before those in `rows`, one of its parts.
+pub(super) fn known_before<'a>(rows: &[i64], split: &'a Split) -> Vec<&'a [i64]> {
+    match rows == split.test {
+        true => vec![&split.train, &split.validation],
+        false => vec![&split.train],
     }
 }
 
@@ -48,11 +58,41 @@ impl EvaluationLoader for RankedExamples {
     }
 }
 
-/// The items, by their index, that the user with this index chose in a data set of choices.
-pub fn chosen_items(dataset: &Dataset, user: i64) -> Vec<i64> {
-    let Inputs::Floats(values) = &dataset.inputs else { return Vec::new() };
-    let own = values.chunks_exact(2).filter(|row| row[0] as i64 == user && row[1] >= 0.);
-    own.map(|row| row[1] as i64).collect()
+/// The items that each user of a run chose in its data.
+#[derive(Debug)]
+pub struct Chosen(BTreeMap<i64, Vec<i64>>);
+
+impl Chosen {
+    /// The choices in the data of a run with the model `metadata`.
+    ///
+    /// # Errors
+    /// If the data is missing or has changed since the run started, or its users and items are not those of the model.
+    pub fn of_run(run: &RunFolder, metadata: &Metadata) -> Result<Self> {
+        let examples = Examples::reopen_without_corrections(&Config::read(&run.config_file())?, run)?;
+        let names =
+            |table: &Option<TableLayout>| table.as_ref().map(|layout| names(layout).map(<[String]>::to_vec));
+        if names(&examples.dataset.table) != names(&metadata.input.table) {
+            let problem = "the users and items of the model are not those of the data of its run; pass the model file, without its run";
+            return Err(Error::artifact(run.path(), problem));
+        }
+        Ok(Chosen::of(&examples.dataset))
+    }
+
+    /// The choices in a data set.
+    pub(super) fn of(dataset: &Dataset) -> Self {
+        let mut chosen: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        if let Inputs::Floats(values) = &dataset.inputs {
+            for row in values.chunks_exact(2).filter(|row| row[0] >= 0. && row[1] >= 0.) {
+                chosen.entry(row[0] as i64).or_default().push(row[1] as i64);
+            }
+        }
+        Chosen(chosen)
+    }
+
+    /// The items, by their index, that the user with this index chose.
+    pub fn items(&self, user: i64) -> &[i64] {
+        self.0.get(&user).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// Refuses to train with several processes: a batch has the items of one.

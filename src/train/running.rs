@@ -4,6 +4,7 @@ use std::cell::{Ref, RefCell};
 
 use tch::{Device, Kind, Tensor};
 
+use super::objective::own_items;
 use crate::distributed::World;
 use crate::error::Result;
 use crate::evaluate::ranking::TOP;
@@ -196,7 +197,7 @@ impl RunningSums {
             let examples: Vec<_> = pending.iter().map(|step| step.examples as f64).collect();
             let losses = Tensor::stack(&pending.iter().map(|step| &step.loss).collect::<Vec<_>>(), 0);
             let logits = match &self.outputs {
-                // The number of columns is that of the examples of the batch.
+                // The last batch may have another number of columns.
                 Outputs::Ranking => {
                     Tensor::cat(&pending.iter().map(|step| gains(&step.logits)).collect::<Vec<_>>(), 0)
                 }
@@ -216,10 +217,10 @@ impl RunningSums {
     }
 }
 
-/// The gain (NDCG@10) of the item of each example among the items of its batch, (N), by their scores (N, N).
+/// The gain (NDCG@10) of the item of each example among the items of its block, (N), by their scores (N, block).
 fn gains(scores: &Tensor) -> Tensor {
-    let above =
-        scores.gt_tensor(&scores.diagonal(0, 0, 1).unsqueeze(1)).sum_dim_intlist(1, false, Kind::Float);
+    let own = scores.gather(1, &own_items(scores).unsqueeze(1), false);
+    let above = scores.gt_tensor(&own).sum_dim_intlist(1, false, Kind::Float);
     (&above + 2.).log2().reciprocal() * above.lt(TOP as f64)
 }
 

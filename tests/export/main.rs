@@ -5,6 +5,7 @@ mod onnx;
 mod programs;
 mod pt2;
 mod python;
+mod recommend;
 #[path = "../support/mod.rs"]
 mod support;
 mod tables;

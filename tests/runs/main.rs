@@ -4,6 +4,7 @@ mod card;
 mod list;
 mod mlflow;
 mod push;
+mod recommend;
 mod report;
 #[path = "../support/mod.rs"]
 mod support;

@@ -7,6 +7,7 @@ mod fixtures;
 mod limits;
 mod openapi;
 mod playground;
+mod recommend;
 mod requests;
 mod running;
 #[path = "../support/mod.rs"]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::support::browser::Browser;
 use crate::support::samples::{mail_options, write_mails};
 use crate::support::server::Server;
-use crate::support::targets::{prices_run, tags_run};
+use crate::support::targets::{clicks_run, prices_run, tags_run};
 use crate::support::{self, root, succeed, text};
 use cresset::feedback;
 use serde_json::json;
@@ -323,5 +323,28 @@ fn a_model_is_fine_tuned_on_corrections_from_the_browser() {
     // One that lies at another height than those that were corrected.
     assert_eq!(verdict_on(&mut browser, &lying(0.48)), "1");
     assert_eq!(verdict_on(&mut browser, &ONE), "1");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+#[ignore = "needs ChromeDriver: make test-browser"]
+fn a_user_gets_items() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&clicks_run(folder.path()), &[]);
+    let mut browser = Browser::start();
+    browser.look(390, 844, true, "light");
+    browser.open(&format!("http://127.0.0.1:{}/", server.port));
+    browser.wait_for("!document.querySelector('#user-input').hidden");
+    let about = browser.text("#about");
+    assert!(about.contains("two-tower · 60 users, 52 items · validation NDCG@10 0."), "{about}");
+    browser.type_into("#user", "u7");
+    browser.wait_for("document.querySelector('#verdict').innerText == 'For u7'");
+    browser.wait_for("document.querySelectorAll('#items li').length == 10");
+    assert_fits(&mut browser);
+    photograph(&mut browser, "recommendations");
+    browser.type_into("#user", "x");
+    browser.wait_for(
+        "document.querySelector('#verdict').innerText.startsWith('u7x is not in the training data')",
+    );
     assert_eq!(browser.complaints(), [""; 0]);
 }

@@ -170,6 +170,8 @@ pub fn all(folder: &Path) {
 
     write_tasks(folder);
     write_clicks(&folder.join("clicks.csv"));
+    std::fs::write(folder.join("new-clicks.csv"), "user,item\nu1,i1\nu1,i2\nu2,i3\nu3,i51\nu99,i7\n")
+        .unwrap();
     write_mails(folder);
     for (name, rows) in [("train", 0..1500), ("t10k", 1500..1797)] {
         std::fs::create_dir_all(folder.join("mnist")).unwrap();

@@ -1,10 +1,11 @@
-//! Data with several labels or a number for each example.
+//! Data with several labels or a number for each example, and choices of items.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{succeed, text};
+use super::samples::write_clicks;
+use super::{succeed, text, train_once};
 
 /// A value from -1 to 1 that looks random.
 fn value(row: usize, column: usize) -> f64 {
@@ -105,4 +106,13 @@ pub fn predicted(model: &Path, input: &Path) -> Vec<Value> {
         "--probabilities",
     ]);
     said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A run on the choices of users in `clicks.csv`.
+pub fn clicks_run(folder: &Path) -> PathBuf {
+    let (data, out) = (folder.join("clicks.csv"), folder.join("run"));
+    write_clicks(&data);
+    let options = ["--data", text(&data), "--user", "user", "--item", "item", "--split", "leave-one-out:day"];
+    train_once(&out, &[&options[..], &["--threads", "1"]].concat());
+    out
 }

@@ -144,21 +144,30 @@ fn options_and_commands_that_do_not_suit_recommendations_are_refused() {
     );
     train(&["--label", "item", "--monitor", "ndcg"], "--monitor ndcg is not a metric of classification");
     let file = out.join("model.pt");
-    for arguments in
-        [&["predict", text(&file), text(&data)][..], &["report", text(&out)], &["serve", text(&out)]]
-    {
+    for arguments in [
+        &["predict", text(&file), text(&data)][..],
+        &["explain", text(&file), text(&data)],
+        &["embed", text(&out), "--out", text(&new)],
+    ] {
         refused(
             arguments,
             "this model recommends items to users; use it with `cresset recommend` and `cresset eval`",
         );
     }
     refused(
-        &["export", text(&out), "--output", text(&new)],
-        "is exported by training alone; copy its model.pt",
+        &["compress", text(&out), "--prune", "0.5"],
+        "--prune: a model of recommendations has no layers, only vectors of users and items; use --quantize int8 or --dtype",
     );
+    refused(&["compress", text(&out), "--distill", text(&file)], "--distill: a model of recommendations");
+    refused(&["card", text(&out), "--group-by", "day"], "--group-by and --groups compare classes");
     let said = succeed(["data", "audit", text(&data), "--user", "user", "--item", "item"]);
     assert!(said.contains("720 examples, choices of items by users") && !said.contains("leaking"), "{said}");
-    refused(&["eval", text(&out), text(&data)], "pass the run folder, without DATA");
+    refused(
+        &["eval", text(&out), text(&data)],
+        "clicks.csv: it has no new choices of items in the training data",
+    );
+    refused(&["eval", text(&file), text(&data)], "only the run knows it; pass the run folder");
+    refused(&["eval", text(&out), text(&data), "--group-by", "day"], "is not for a model of recommendations");
     refused(
         &["recommend", text(&out), "--user", "u1", "--exclude", "i99"],
         "--exclude i99: the model does not know",

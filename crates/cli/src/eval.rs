@@ -10,16 +10,16 @@ use cresset::error::Error;
 use cresset::evaluate::ClassificationReport;
 use cresset::evaluate::drift::DriftPolicy;
 use cresset::evaluate::groups::GroupReport;
-use cresset::loader::{EvaluationLoader, RankingSet};
+use cresset::loader::EvaluationLoader;
 use cresset::model::Outputs;
 use cresset::options::Config;
-use cresset::predict::{self, Classifier, Recommender, ViewOptions};
-use cresset::run::Examples;
-use cresset::run::RunFolder;
+use cresset::predict::{self, Classifier, ViewOptions};
+use cresset::run::{Examples, RankedRun, RunFolder};
 
 use super::arguments::{Flags, chosen};
 use super::drift::Drift;
 use super::model_file::model_file;
+use super::screen::tell;
 use super::{Compute, Ended, show, thousands};
 
 /// Evaluate an exported model on labeled examples
@@ -108,26 +108,56 @@ impl Eval {
         Ok(Ended::Well)
     }
 
-    /// Evaluates recommendations for the choices in the validation set of a run.
+    /// Evaluates recommendations for the choices in the validation set of a run, or in a file.
     fn of_recommendations(
         &self,
         run: Option<&RunFolder>,
         path: &Path,
         device: tch::Device,
     ) -> anyhow::Result<Ended> {
-        let Some(run) = run.filter(|_| self.data.is_none()) else {
-            let problem = "recommendations are evaluated on the validation set of the run, because what users chose before counts; \
-                           pass the run folder, without DATA";
+        self.refuse_options_of_classifiers()?;
+        let Some(run) = run else {
+            let problem = "what users chose before is not recommended to them again, and only the run knows it; pass the run folder";
             return Err(Error::Usage(format!("{}: {problem}", path.display())).into());
         };
-        let examples = Examples::reopen_without_corrections(&Config::read(&run.config_file())?, run)?;
-        let (dataset, split) = (&examples.dataset, &examples.split);
-        let choices = RankingSet::of(dataset, &split.validation, &[&split.train])?;
-        let found = Recommender::load(path, device)?.evaluate(&choices)?;
+        let run = RankedRun::open(run, device)?;
+        let found = match &self.data {
+            None => run.evaluate(&run.examples.split.validation)?,
+            Some(data) => {
+                let choices = run.choices_in(data)?;
+                let ([users, new], unknown) = (choices.users(), choices.unknown());
+                if new > 0 {
+                    tell(&format!(
+                        "{new} of {users} users are not in the training data: what suits a user of whom nothing is known is recommended to them"
+                    ));
+                }
+                if unknown > 0 {
+                    tell(&format!(
+                        "{unknown} choice(s) are of items that are not in the training data, and count as missed"
+                    ));
+                }
+                run.recommender.evaluate(&choices)?
+            }
+        };
         let report = ClassificationReport::new(&found, &[]);
         self.write(&report)?;
         show(&format!("{:<26} {}\n{}", "rows", thousands(report.rows as usize), report.to_text()))?;
         Ok(Ended::Well)
+    }
+
+    /// Refuses options that have no meaning for recommendations.
+    fn refuse_options_of_classifiers(&self) -> anyhow::Result<()> {
+        let given = [
+            ("--images", self.images.is_some()),
+            ("--group-by and --groups", self.groups.group_by.is_some() || self.groups.groups.is_some()),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let problem = "is not for a model of recommendations; remove the option";
+                Err(Error::Usage(format!("{name} {problem}")).into())
+            }
+        }
     }
 
     /// Writes the report to the files of --json and --csv.

@@ -8,11 +8,9 @@ use clap::{Args, ValueEnum};
 use cresset::data::{InputShape, TableLayout, atomic, terminal};
 use cresset::error::{Error, catch_panics};
 use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, ExportedModel, Metadata, Variant};
-use cresset::options::Config;
 use cresset::options::device::{self, DeviceChoice};
-use cresset::predict::Classifier;
+use cresset::predict::exported;
 use cresset::run::{self, RunFolder, RunLock, TOKENIZER};
-use tch::Device;
 
 use super::arguments::chosen;
 use super::{Ended, Trust, models, show};
@@ -71,20 +69,6 @@ pub struct Export {
 }
 
 impl Export {
-    /// Refuses a run of recommendations, whose only form is the file that training writes.
-    fn refuse_recommendations(&self) -> anyhow::Result<()> {
-        if !self.source.is_dir() {
-            return Ok(());
-        }
-        let run = RunFolder::open(&self.source)?;
-        if Config::read(&run.config_file())?.reading.user.is_none() {
-            return Ok(());
-        }
-        let problem =
-            "the model of a run with --user and --item is exported by training alone; copy its model.pt";
-        Err(Error::artifact(run.path(), problem).into())
-    }
-
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
         let format = match &self.format {
@@ -95,7 +79,6 @@ impl Export {
             let problem = "the file exists and was not overwritten; choose another name";
             return Err(Error::Usage(format!("--output {}: {problem}", self.output.display())).into());
         }
-        self.refuse_recommendations()?;
         let device = self.device.resolve()?;
         let variant = Variant {
             frozen: self.freeze || self.optimize,
@@ -155,7 +138,7 @@ impl Export {
         };
         let model = folder.join(self.file_name());
         run::export(&run, &checkpoint, &model)?;
-        Ok(Classifier::load_on(&model, Device::Cpu)?.into_exported()?)
+        Ok(exported(&model)?)
     }
 
     /// The name of the output. Intermediate files have the same name, because libtorch writes it into the file.
@@ -170,7 +153,7 @@ impl Export {
         }
         match &self.input {
             Some(shape) => Ok(ExportedModel::foreign(&self.source, shape.clone())?),
-            None => Ok(Classifier::load_on(&self.source, Device::Cpu)?.into_exported()?),
+            None => Ok(exported(&self.source)?),
         }
     }
 }

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use cresset::data::terminal;
 use cresset::error::Error;
-use cresset::options::Config;
-use cresset::predict::{Recommendation, Recommender};
-use cresset::run::{Examples, RunFolder, chosen_items};
+use cresset::predict::{Query, Recommendation, Recommender};
+use cresset::run::{Chosen, RunFolder};
 use serde_json::json;
 
 use super::model_file::model_file;
@@ -57,26 +56,26 @@ impl Recommend {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
         let recommender = Recommender::load(&model_file(&self.model)?, device)?;
-        let examples = match self.model.is_dir() && !self.include_chosen {
-            true => {
-                let run = RunFolder::open(&self.model)?;
-                Some(Examples::reopen_without_corrections(&Config::read(&run.config_file())?, &run)?)
-            }
+        let catalog = recommender.catalog();
+        let chosen = match self.model.is_dir() && !self.include_chosen {
+            true => Some(Chosen::of_run(&RunFolder::open(&self.model)?, recommender.metadata())?),
             false => None,
         };
-        if let Some(item) = self.exclude.iter().find(|item| !recommender.items().contains(item)) {
-            let problem = format!("--exclude {}: the model does not know this item", terminal::line(item));
-            return Err(Error::Usage(problem).into());
-        }
-        for user in &self.user {
-            let chosen = match (&examples, recommender.index(user)) {
-                (Some(examples), Some(index)) => chosen_items(&examples.dataset, index),
-                _ => Vec::new(),
-            };
-            let chosen = chosen.iter().map(|item| recommender.items()[*item as usize].as_str());
-            let exclude: Vec<&str> = self.exclude.iter().map(String::as_str).chain(chosen).collect();
-            let items = recommender.recommend(user, self.top_k as usize, &exclude)?;
-            self.print(Line { user, known: recommender.index(user).is_some(), items })?;
+        let exclude = self.exclude.iter().map(|item| {
+            catalog
+                .item(item)
+                .map_err(|problem| Error::Usage(format!("--exclude {}: {problem}", terminal::line(item))))
+        });
+        let exclude: Vec<i64> = exclude.collect::<Result<_, _>>()?;
+        let query = |user: &String| {
+            let user = catalog.user(user).unwrap_or(-1);
+            let chosen = chosen.as_ref().map_or(&[][..], |chosen| chosen.items(user));
+            Query { user, count: self.top_k as usize, exclude: [&exclude, chosen].concat() }
+        };
+        let queries: Vec<Query> = self.user.iter().map(query).collect();
+        let answers = recommender.answer(&queries)?;
+        for ((user, query), items) in self.user.iter().zip(&queries).zip(answers) {
+            self.print(Line { user, known: query.user >= 0, items })?;
         }
         Ok(Ended::Well)
     }

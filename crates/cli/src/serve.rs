@@ -38,7 +38,8 @@ impl Serve {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
         let path = model_file(&self.model)?;
-        let model = Model { path, device, threads: self.compute.threads };
+        let run = self.model.is_dir().then(|| self.model.clone());
+        let model = Model { path, run, device, threads: self.compute.threads };
         let server = Server::new(model, &self.options, self.token()?)?;
         let mut text = format!("http://{}/\n", server.address());
         if let Some(folder) = server.feedback() {

@@ -195,7 +195,8 @@ fn table(spec: &Arc<InputSpec>, limits: Limits, name: &str, text: Bytes) -> Resu
     }))
 }
 
-fn counted(rows: usize, limits: Limits) -> Result<()> {
+/// Rejects a request without inputs, or with too many.
+pub(super) fn counted(rows: usize, limits: Limits) -> Result<()> {
     match rows {
         0 => Err(Problem::unprocessable("the body has no inputs")),
         rows if rows > limits.rows => Err(Problem::too_large(format!(

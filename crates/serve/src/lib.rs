@@ -8,7 +8,8 @@
 //! use cresset_serve::{Model, Options, Server};
 //! # fn options() -> Options { unimplemented!() }
 //!
-//! let model = Model { path: "runs/mine/model.pt".into(), device: tch::Device::Cpu, threads: Threads::Auto };
+//! let (path, device) = ("runs/mine/model.pt".into(), tch::Device::Cpu);
+//! let model = Model { path, run: None, device, threads: Threads::Auto };
 //! let server = Server::new(model, &options(), None)?;
 //! println!("http://{}/", server.address());
 //! server.run(std::future::pending())?;
@@ -72,6 +73,7 @@ use worker::WorkerOptions;
 
 use cresset::error::{Error, Result};
 use cresset::feedback;
+use cresset::model::Outputs;
 use cresset::options::device::Threads;
 use cresset::predict;
 
@@ -89,6 +91,8 @@ const MAX_BLOCKING: usize = 16;
 pub struct Model {
     /// Path of model.pt. A file that replaces it by a rename is loaded.
     pub path: PathBuf,
+    /// The run folder of the model, if it is served: a model of recommendations leaves out what users chose in its data.
+    pub run: Option<PathBuf>,
     /// Device.
     pub device: tch::Device,
     /// Number of CPU threads per forward pass.
@@ -129,6 +133,7 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let computing = WorkerOptions {
             path: model.path,
+            run: model.run,
             device: model.device,
             threads: model.threads,
             unknown: options.unknown,
@@ -149,6 +154,7 @@ impl Server {
             corrections,
             recorder,
             recent: Recent::default(),
+            unknown: options.unknown,
             limits: Limits { rows: options.max_rows as usize, pixels: options.max_pixels.into() },
             most_bytes: options.max_body as usize,
             time: options.time(),
@@ -159,7 +165,13 @@ impl Server {
             .build();
         let runtime = runtime.map_err(|e| Error::Usage(format!("cannot start threads: {e}")))?;
         if let Some(path) = &options.drift {
-            if app.models.current().drift.report().is_none() {
+            let served = app.models.current();
+            if served.metadata.outputs == Outputs::Ranking {
+                let problem =
+                    "--drift: a model of recommendations has no inputs to compare; remove the option";
+                return Err(Error::Usage(problem.to_string()));
+            }
+            if served.drift.report().is_none() {
                 let problem = "--drift: the model has no histograms of its training data; export it again with `cresset export`";
                 return Err(Error::Usage(problem.to_string()));
             }

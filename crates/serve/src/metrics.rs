@@ -7,10 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Routes with a label; all others are `other`.
-pub(super) const ROUTES: [&str; 11] = [
+pub(super) const ROUTES: [&str; 12] = [
     "/",
     "/v1/predict",
     "/v1/explain",
+    "/v1/recommend",
     "/v1/feedback",
     "/v1/drift",
     "/v1/models",

@@ -12,23 +12,53 @@ use std::thread::JoinHandle;
 
 use super::drift::Monitor;
 use super::metrics::Metrics;
+use super::problem::Problem;
 use super::queue::Queue;
-use super::worker::{self, Job, LoadedModel, WorkerOptions};
+use super::worker::{self, Job, LoadedModel, ModelInput, WorkerOptions};
 use cresset::data::sha256;
 use cresset::error::{Error, Result};
 use cresset::export::Metadata;
+use cresset::model::Outputs;
 use cresset::model::loading::open_file;
-use cresset::predict::InputSpec;
+use cresset::predict::{Catalog, InputSpec};
+use cresset::run::{Chosen, RunFolder};
 
 /// A loaded model and its queue.
 pub(super) struct ServedModel {
     pub sha256: String,
     pub metadata: Metadata,
-    pub spec: Arc<InputSpec>,
+    pub input: ModelInput,
+    /// The items that users chose in the data of the run, if that is known.
+    pub chosen: Option<Chosen>,
     pub queue: Arc<Queue<Job>>,
     /// The drift of its inputs and predictions.
     pub drift: Arc<Monitor>,
     file: FileId,
+}
+
+impl ServedModel {
+    /// The input of a model that takes rows.
+    pub fn spec(&self) -> std::result::Result<&Arc<InputSpec>, Problem> {
+        match &self.input {
+            ModelInput::Rows(spec) => Ok(spec),
+            ModelInput::Users(_) => Err(Problem::unprocessable(
+                "this model recommends items to users; send POST /v1/recommend with {\"user\": \"…\"}",
+            )),
+        }
+    }
+
+    /// The users and items of a model of recommendations.
+    pub fn catalog(&self) -> std::result::Result<&Arc<Catalog>, Problem> {
+        match &self.input {
+            ModelInput::Users(catalog) => Ok(catalog),
+            ModelInput::Rows(_) => {
+                let task = self.metadata.outputs.task().described();
+                let problem =
+                    format!("this model does not recommend items: its task is {task}; use /v1/predict");
+                Err(Problem::unprocessable(problem))
+            }
+        }
+    }
 }
 
 impl Drop for ServedModel {
@@ -185,12 +215,20 @@ fn load(options: &WorkerOptions, queue_capacity: usize, metrics: &Arc<Metrics>) 
         let loaded = worker::start(options, &queue, metrics, &drift);
         // The hash must be that of the loaded file.
         if FileId::of(path).is_ok_and(|now| now == file) {
-            let (LoadedModel { metadata, spec, problem }, threads) = loaded?;
-            return Ok((
-                ServedModel { sha256, metadata, spec: Arc::new(spec), queue, drift, file },
-                threads,
-                problem,
-            ));
+            let (LoadedModel { metadata, input, problem }, threads) = loaded?;
+            let run = options.run.as_deref().filter(|_| metadata.outputs == Outputs::Ranking);
+            let chosen = run.map(|run| Chosen::of_run(&RunFolder::open(run)?, &metadata)).transpose();
+            return match chosen {
+                Ok(chosen) => {
+                    let served = ServedModel { sha256, metadata, input, chosen, queue, drift, file };
+                    Ok((served, threads, problem))
+                }
+                Err(error) => {
+                    queue.close();
+                    threads.into_iter().for_each(|thread| drop(thread.join()));
+                    Err(error)
+                }
+            };
         }
         queue.close();
     }

@@ -14,12 +14,15 @@ use super::metrics::Metrics;
 use super::queue::Queue;
 use cresset::data::unknown::UnknownPolicy;
 use cresset::error::{Error, Result, catch_panics};
-use cresset::export::{Metadata, VERIFICATION};
+use cresset::export::{Metadata, VERIFICATION, VerificationResult};
+use cresset::model::Outputs;
 use cresset::options::device::Threads;
 use cresset::predict::explain::table::TableColumns;
 use cresset::predict::explain::text::TextAttribution;
 use cresset::predict::explain::{Explainer, Subject};
-use cresset::predict::{Classifier, InputSpec, Scored};
+use cresset::predict::{
+    Catalog, Classifier, InputSpec, Query, Recommendation, Recommender, Scored, metadata,
+};
 
 /// A request to the model.
 pub(super) enum Job {
@@ -33,6 +36,19 @@ pub(super) enum Job {
         text: Option<String>,
         answer: oneshot::Sender<Done<Explanation>>,
     },
+    /// Items for users.
+    Recommend { queries: Vec<Query>, answer: oneshot::Sender<Done<Vec<Vec<Recommendation>>>> },
+}
+
+impl Job {
+    /// Whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool {
+        match self {
+            Job::Classify { answer, .. } => answer.is_closed(),
+            Job::Explain { answer, .. } => answer.is_closed(),
+            Job::Recommend { answer, .. } => answer.is_closed(),
+        }
+    }
 }
 
 /// The results of the model for a row, or the error of the row.
@@ -83,6 +99,8 @@ pub(super) struct ExplainedColumns {
 #[derive(Debug, Clone)]
 pub(super) struct WorkerOptions {
     pub path: PathBuf,
+    /// The run of the model, if it is one.
+    pub run: Option<PathBuf>,
     pub device: Device,
     pub threads: Threads,
     pub unknown: UnknownPolicy,
@@ -94,9 +112,24 @@ pub(super) struct WorkerOptions {
 /// A model that the workers have loaded.
 pub(super) struct LoadedModel {
     pub metadata: Metadata,
-    pub spec: InputSpec,
+    pub input: ModelInput,
     /// The mismatch with the recorded outputs, if there is one.
     pub problem: Option<String>,
+}
+
+/// What a model takes.
+#[derive(Clone)]
+pub(super) enum ModelInput {
+    /// Images, texts or rows.
+    Rows(Arc<InputSpec>),
+    /// Users, to whom it recommends items.
+    Users(Arc<Catalog>),
+}
+
+/// The copy of the model of a worker.
+enum WorkerModel {
+    Classifier(Box<Classifier>),
+    Recommender(Box<Recommender>),
 }
 
 /// Starts the workers, which load the model and process the queue until it is closed.
@@ -121,12 +154,21 @@ pub(super) fn start(
                     Err(Error::artifact(&options.path, "libtorch failed to load the model"))
                 });
                 match loaded {
-                    Ok((classifier, problem)) => {
-                        let (metadata, spec) = (classifier.metadata().clone(), classifier.input_spec());
-                        drift.begin(&classifier);
-                        let _ = sender.send(Ok(LoadedModel { metadata, spec, problem }));
+                    Ok((model, problem)) => {
+                        let (metadata, input) = match &model {
+                            WorkerModel::Classifier(classifier) => {
+                                drift.begin(classifier);
+                                let spec = Arc::new(classifier.input_spec());
+                                (classifier.metadata().clone(), ModelInput::Rows(spec))
+                            }
+                            WorkerModel::Recommender(recommender) => {
+                                let catalog = Arc::clone(recommender.catalog());
+                                (recommender.metadata().clone(), ModelInput::Users(catalog))
+                            }
+                        };
+                        let _ = sender.send(Ok(LoadedModel { metadata, input, problem }));
                         drop(sender);
-                        work(&classifier, &options, &queue, &metrics, &drift);
+                        work(&model, &options, &queue, &metrics, &drift);
                     }
                     Err(error) => drop(sender.send(Err(error))),
                 }
@@ -148,57 +190,98 @@ pub(super) fn start(
     }
 }
 
-fn load(options: &WorkerOptions, replays: bool) -> Result<(Classifier, Option<String>)> {
+fn load(options: &WorkerOptions, replays: bool) -> Result<(WorkerModel, Option<String>)> {
     // Some formats fix the number of threads when they are loaded.
     tch::set_num_threads(options.threads.count().into());
+    if metadata(&options.path)?.outputs == Outputs::Ranking {
+        let recommender = Recommender::load(&options.path, options.device)?;
+        let problem = if replays { output_mismatch(recommender.replay()?) } else { None };
+        return Ok((WorkerModel::Recommender(Box::new(recommender)), problem));
+    }
     let classifier = Classifier::load_on(&options.path, options.device)?.with_unknown(options.unknown);
-    let problem = if replays { output_mismatch(&classifier)? } else { None };
+    let problem = if replays { output_mismatch(classifier.replay()?) } else { None };
     // One row takes at least one multiply-add per weight. The setting is per thread.
     let work = classifier.values()?.saturating_mul(options.max_batch);
     tch::set_num_threads(options.threads.for_multiply_adds(work).into());
     classifier.optimize();
-    Ok((classifier, problem))
+    Ok((WorkerModel::Classifier(Box::new(classifier)), problem))
 }
 
 /// The mismatch between the outputs of the model and the recorded ones.
-fn output_mismatch(classifier: &Classifier) -> Result<Option<String>> {
-    Ok(match classifier.replay()? {
+fn output_mismatch(replayed: Option<VerificationResult>) -> Option<String> {
+    match replayed {
         Some(verified) => verified.problem(),
         None => Some(format!("it has no {VERIFICATION} with recorded outputs; export it again")),
-    })
+    }
 }
 
 fn work(
-    classifier: &Classifier,
+    model: &WorkerModel,
     options: &WorkerOptions,
     queue: &Queue<Job>,
     metrics: &Metrics,
     drift: &Monitor,
 ) {
-    while let Some(jobs) = queue.take(options.max_batch, options.max_delay) {
-        let (mut all, mut waiting, taken) = (Vec::new(), Vec::new(), Instant::now());
-        for job in jobs {
-            match job {
-                // The client may have disconnected.
-                Job::Classify { answer, .. } if answer.is_closed() => {}
-                Job::Explain { answer, .. } if answer.is_closed() => {}
-                Job::Classify { rows, answer } => {
-                    waiting.push((rows.len(), answer));
-                    all.extend(rows);
-                }
-                Job::Explain { row, class, text, answer } => {
-                    let begun = Instant::now();
-                    let result = sound(|| explain(classifier, &row, class, text.as_deref()));
-                    let done = Done { result, taken: begun, ended: Instant::now(), rows: 1 };
-                    let _ = answer.send(done);
-                }
+    while let Some(mut jobs) = queue.take(options.max_batch, options.max_delay) {
+        // The client may have disconnected.
+        jobs.retain(|job| !job.is_abandoned());
+        match model {
+            WorkerModel::Classifier(classifier) => {
+                classify_all(classifier, jobs, options.max_batch, metrics, drift);
+            }
+            WorkerModel::Recommender(recommender) => {
+                recommend_all(recommender, jobs, options.max_batch, metrics);
             }
         }
-        if !waiting.is_empty() {
-            let found = sound(|| classify(classifier, options.max_batch, &all, metrics, drift));
-            send_results(found, waiting, taken, all.len());
+    }
+}
+
+/// Answers the jobs of a model that takes rows.
+fn classify_all(classifier: &Classifier, jobs: Vec<Job>, most: usize, metrics: &Metrics, drift: &Monitor) {
+    let (mut all, mut waiting, taken) = (Vec::new(), Vec::new(), Instant::now());
+    for job in jobs {
+        match job {
+            Job::Classify { rows, answer } => {
+                waiting.push((rows.len(), answer));
+                all.extend(rows);
+            }
+            Job::Explain { row, class, text, answer } => {
+                let begun = Instant::now();
+                let result = sound(|| explain(classifier, &row, class, text.as_deref()));
+                let done = Done { result, taken: begun, ended: Instant::now(), rows: 1 };
+                let _ = answer.send(done);
+            }
+            // The routes ask a model only for what it does.
+            Job::Recommend { .. } => {}
         }
     }
+    if !waiting.is_empty() {
+        let found = sound(|| classify(classifier, most, &all, metrics, drift));
+        send_results(found, waiting, taken, all.len());
+    }
+}
+
+/// Answers the jobs of a model that recommends items to users.
+fn recommend_all(recommender: &Recommender, jobs: Vec<Job>, most: usize, metrics: &Metrics) {
+    let (mut all, mut waiting, taken) = (Vec::new(), Vec::new(), Instant::now());
+    for job in jobs {
+        if let Job::Recommend { queries, answer } = job {
+            waiting.push((queries.len(), answer));
+            all.extend(queries);
+        }
+    }
+    if waiting.is_empty() {
+        return;
+    }
+    let found = sound(|| {
+        let mut found = Vec::with_capacity(all.len());
+        for batch in all.chunks(most) {
+            found.extend(recommender.answer(batch)?);
+            metrics.computed(batch.len());
+        }
+        Ok(found)
+    });
+    send_results(found, waiting, taken, all.len());
 }
 
 /// Runs a job and returns its result or error. Catches panics: an exiting worker would leave requests without a response.
@@ -228,9 +311,9 @@ fn classify(
 }
 
 /// Sends each request its rows.
-fn send_results(
-    found: JobResult<Vec<Scores>>,
-    waiting: Vec<(usize, oneshot::Sender<Done<Vec<Scores>>>)>,
+fn send_results<T>(
+    found: JobResult<Vec<T>>,
+    waiting: Vec<(usize, oneshot::Sender<Done<Vec<T>>>)>,
     taken: Instant,
     rows: usize,
 ) {

@@ -95,8 +95,9 @@ fn cross_entropy(scores: &Tensor, users: &[User]) -> Result<f64> {
     Ok(losses.mean(Kind::Double).double_value(&[]))
 }
 
-/// Adds the area under the ROC curve of each user.
+/// Adds the area under the ROC curve of each user; these are the users who were added last.
 fn add_areas(sums: &mut RankingSums, scores: &Tensor, users: &[User], items: usize) -> Result<()> {
+    let first = sums.users() - users.len();
     let order = scores.f_argsort_stable(true, 1, true)?;
     let places = order.f_argsort_stable(true, 1, false)?.f_index(&pairs(
         users,
@@ -105,10 +106,10 @@ fn add_areas(sums: &mut RankingSums, scores: &Tensor, users: &[User], items: usi
     ))?;
     let places: Vec<i64> = Vec::try_from(places.to_device(Device::Cpu))?;
     let mut rest = &places[..];
-    for user in users {
+    for (number, user) in (first..).zip(users) {
         let (own, others) = rest.split_at(user.chosen.len());
         rest = others;
-        sums.add_area(own, items - user.seen.len());
+        sums.set_area(number, own, items - user.seen.len());
     }
     Ok(())
 }

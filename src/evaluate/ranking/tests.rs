@@ -50,7 +50,8 @@ fn repeated_choices_and_users_without_new_ones_do_not_count() {
     assert_eq!((sums.users(), sums.choices()), (1, 1));
     close(sums.hit_rate(), 1.);
     // Without the item 0, ten of twelve items are recommended.
-    close(sums.coverage(), 10. / 12.);
+    close(sums.coverage().unwrap(), 10. / 12.);
+    assert_eq!(sums.recommended(), [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
 }
 
 #[test]

@@ -286,6 +286,12 @@ impl Metadata {
         Err(Error::artifact(path, problem))
     }
 
+    /// The names of the users and of the items of a model of recommendations, by their index; `None` of other models.
+    pub fn names(&self) -> Option<[&[String]; 2]> {
+        let layout = self.input.table.as_ref().filter(|_| self.outputs == Outputs::Ranking)?;
+        Some(super::ranking::names(layout))
+    }
+
     /// Whether the model is quantized to 8-bit integers.
     pub fn is_int8(&self) -> bool {
         self.compression.as_ref().is_some_and(|compression| compression.int8.is_some())

@@ -42,6 +42,7 @@ mod vit;
 mod vit_timm;
 
 use tch::nn;
+pub(crate) use two_tower::TOWERS;
 
 use super::Task;
 use super::layer::{BatchNorm2d, Convolution, Sequential, ZeroPad};

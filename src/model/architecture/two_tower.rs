@@ -20,6 +20,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
             (0.001, 10.),
             "divisor of the product of two vectors of length 1",
         ),
+        NumberOption::whole("block", 512, (2, 65_536), "examples whose items are compared in training"),
     ],
     build,
 };
@@ -32,7 +33,7 @@ fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> 
         return Err(Error::Usage(problem.to_string()));
     };
     let (width, temperature) = (options.whole("width"), options.number("temperature"));
-    let towers = TwoTowers::new(&(path / TOWERS), [users, items], width, temperature);
+    let towers = TwoTowers::new(&(path / TOWERS), [users, items], width, temperature, options.whole("block"));
     Ok(Sequential::default().then(TOWERS, towers))
 }
 

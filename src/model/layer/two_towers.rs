@@ -9,20 +9,21 @@ use crate::model::script::{Class, Script};
 /// A vector of length 1 for each user and each item, and one for those that are unknown: the indexes of user and item (N, 2) to the product
 /// of their vectors divided by the temperature, (N, 1). The index -1 is an unknown user or item.
 ///
-/// In training, the result is the score of each user for the items of all examples, (N, N), less the logarithm of the frequency of the
-/// item (Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", 2019). An item that is that of the
-/// user, in another example, has the score minus infinity. The gradients are sparse, so that the time of a step does not depend on the
-/// numbers of users and items.
+/// In training, the examples are in blocks of `block` examples, and the result is the score of each user for the items of the block, (N,
+/// block), less the logarithm of the frequency of the item (Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
+/// Recommendations", 2019). The own item is that at the place of the example in its block. An item that is that of the user, in another
+/// example, has the score minus infinity. The gradients are sparse, so that the time of a step does not depend on the numbers of users and
+/// items.
 ///
 /// ```
 /// use cresset::model::layer::{Layer, TwoTowers};
 /// use tch::{Device, Tensor, nn};
 ///
 /// let variables = nn::VarStore::new(Device::Cpu);
-/// let towers = TwoTowers::new(&variables.root(), [3, 5], 8, 0.1);
+/// let towers = TwoTowers::new(&variables.root(), [3, 5], 8, 0.1, 2);
 /// let pairs = Tensor::from_slice2(&[[0f32, 4.], [2., 1.], [-1., 0.]]);
 /// assert_eq!(towers.forward(&pairs, false).size(), [3, 1]);
-/// assert_eq!(towers.forward(&pairs, true).size(), [3, 3]);
+/// assert_eq!(towers.forward(&pairs, true).size(), [3, 2]);
 /// assert_eq!(towers.item_scores(&Tensor::from_slice(&[0i64, 2])).unwrap().size(), [2, 5]);
 /// ```
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct TwoTowers {
     /// The logarithm of the frequency of each item among the training examples, (items + 1).
     log_frequency: Tensor,
     temperature: f64,
+    /// The number of examples whose items are compared in training.
+    block: i64,
 }
 
 /// The name of the buffer with the logarithms of the frequencies.
@@ -44,13 +47,20 @@ const SHORTEST: f64 = 1e-12;
 
 impl TwoTowers {
     /// Creates `users` and `items`, normal with an expected length of 1, and `log_frequency`, zeros, in `path`.
-    pub fn new(path: &nn::Path, [users, items]: [usize; 2], width: i64, temperature: f64) -> Self {
+    pub fn new(
+        path: &nn::Path,
+        [users, items]: [usize; 2],
+        width: i64,
+        temperature: f64,
+        block: i64,
+    ) -> Self {
         let init = Init::Randn { mean: 0., stdev: 1. / (width as f64).sqrt() };
         TwoTowers {
             users: path.parameter("users", &[users as i64 + 1, width], init),
             items: path.parameter("items", &[items as i64 + 1, width], init),
             log_frequency: path.zeros_no_train(LOG_FREQUENCY, &[items as i64 + 1]),
             temperature,
+            block,
         }
     }
 
@@ -63,13 +73,35 @@ impl TwoTowers {
         unit(&Tensor::embedding(&self.items, rows, -1, false, train))
     }
 
-    /// The scores of all pairs of users and items of the examples, (N, N).
-    fn scores_of_batch(&self, users: &Tensor, items: &Tensor) -> Tensor {
-        let scores = self.user_vectors(users, true).matmul(&self.item_vectors(items, true).tr());
-        let scores = scores - self.log_frequency.index_select(0, items);
-        let is_same = items.unsqueeze(0).eq_tensor(&items.unsqueeze(1));
-        let is_other = Tensor::eye(items.size()[0], (Kind::Bool, items.device())).logical_not();
-        scores.masked_fill(&is_same.logical_and(&is_other), f64::NEG_INFINITY)
+    /// The scores of the users of the examples for the items of their block, (N, block).
+    fn scores_of_blocks(&self, users: &Tensor, items: &Tensor) -> Tensor {
+        let count = users.size()[0];
+        let block = self.block.min(count).max(1);
+        let blocks = (count + block - 1) / block;
+        // The last block is filled with the first examples.
+        let places = Tensor::arange(blocks * block, (Kind::Int64, users.device())).remainder(count);
+        let [users, items] = [users, items].map(|rows| rows.index_select(0, &places));
+        let in_blocks = |vectors: Tensor| vectors.view([blocks, block, -1]);
+        let users = in_blocks(self.user_vectors(&users, true));
+        let vectors = in_blocks(self.item_vectors(&items, true));
+        let scores =
+            self.corrections(&items.view([blocks, block])).baddbmm(&users, &vectors.transpose(1, 2), 1, 1);
+        scores.view([blocks * block, block]).narrow(0, 0, count)
+    }
+
+    /// What is added to the scores of users for the items (blocks, block) of their block, (blocks, block, block): the negative logarithm of
+    /// the frequency of the item, or minus infinity if it is that of the user in another example.
+    fn corrections(&self, items: &Tensor) -> Tensor {
+        tch::no_grad(|| {
+            let frequencies = self.log_frequency.index_select(0, &items.view(-1)).view_as(items).neg();
+            // Comparisons of 32 bits are vectorized.
+            let items = items.to_kind(Kind::Int);
+            let is_same = items.unsqueeze(1).eq_tensor(&items.unsqueeze(2));
+            let corrections =
+                frequencies.unsqueeze(1).expand_as(&is_same).masked_fill(&is_same, f64::NEG_INFINITY);
+            corrections.diagonal(0, 1, 2).copy_(&frequencies);
+            corrections
+        })
     }
 }
 
@@ -90,7 +122,7 @@ impl Layer for TwoTowers {
         let users = rows(&indexes.select(1, 0), self.users.size()[0]);
         let items = rows(&indexes.select(1, 1), self.items.size()[0]);
         if train {
-            return self.scores_of_batch(&users, &items);
+            return self.scores_of_blocks(&users, &items);
         }
         (self.user_vectors(&users, false) * self.item_vectors(&items, false)).sum_dim_intlist(
             -1,
@@ -105,16 +137,16 @@ impl Layer for TwoTowers {
     places = torch.clamp_min(torch.add(indexes, 1), 0)
     return torch.mul(places, torch.lt(places, count).to(4))
   def unit(self: {{class}}, vectors: Tensor) -> Tensor:
-    lengths = torch.sqrt(torch.sum(torch.square(vectors), [-1], True))
+    lengths = torch.sqrt(torch.sum(torch.mul(vectors, vectors), [-1], True))
     return torch.div(vectors, torch.clamp_min(lengths, {SHORTEST:?}))
   def user_vectors(self: {{class}}, users: Tensor) -> Tensor:
     vectors = torch.embedding(self.users, self.rows(users, torch.size(self.users, 0)))
-    return torch.div(self.unit(vectors), {temperature:?})
+    return torch.div(self.unit(vectors.to(6)), {temperature:?})
   def item_vectors(self: {{class}}, items: Tensor) -> Tensor:
-    return self.unit(torch.embedding(self.items, self.rows(items, torch.size(self.items, 0))))
+    return self.unit(torch.embedding(self.items, self.rows(items, torch.size(self.items, 0))).to(6))
   def item_scores(self: {{class}}, users: Tensor) -> Tensor:
     items = torch.slice(self.items, 0, 1, 9223372036854775807, 1)
-    return torch.matmul(self.user_vectors(users), torch.t(self.unit(items)))
+    return torch.matmul(self.user_vectors(users), torch.t(self.unit(items.to(6))))
   def forward(self: {{class}}, x: Tensor) -> Tensor:
     indexes = x.to(4)
     users = self.user_vectors(torch.select(indexes, 1, 0))
@@ -155,7 +187,7 @@ mod tests {
     fn towers() -> (nn::VarStore, TwoTowers) {
         tch::manual_seed(1);
         let variables = nn::VarStore::new(Device::Cpu);
-        let mut towers = TwoTowers::new(&variables.root(), [3, 4], 6, 0.2);
+        let mut towers = TwoTowers::new(&variables.root(), [3, 4], 6, 0.2, 3);
         tch::no_grad(|| towers.log_frequency.copy_(&Tensor::from_slice(&[-5f32, -1., -2., -3., -4.])));
         (variables, towers)
     }
@@ -205,5 +237,16 @@ mod tests {
         }
         scores.log_softmax(1, Kind::Float).diagonal(0, 0, 1).sum(Kind::Float).backward();
         assert!(towers.users.grad().is_sparse() && towers.items.grad().is_sparse());
+        // Of five examples, the last two are compared with the first one.
+        let more = Tensor::from_slice2(&[[0f32, 1.], [1., 1.], [2., 3.], [0., 2.], [1., 0.]]);
+        let blocks = towers.forward(&more, true);
+        assert_eq!((blocks.size(), blocks.narrow(0, 0, 3)), (vec![5, 3], scores));
+        for (row, column, item, log_frequency) in
+            [(3, 0, 2, -3.), (3, 2, 1, -2.), (4, 1, 0, -1.), (4, 2, 1, -2.)]
+        {
+            let user = if row == 3 { 0 } else { 1 };
+            let expected = all.double_value(&[user, item]) - log_frequency;
+            assert!((blocks.double_value(&[row, column]) - expected).abs() < 1e-5);
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::evaluate::interval::intervals;
 use crate::evaluate::numbers::thousands;
 use crate::evaluate::{ClassificationReport, Evaluation, Interval, METRICS, Metric, Sums};
 use crate::loader::EvaluationLoader;
+use crate::model::Outputs;
 use crate::options::Config;
 use crate::predict::Classifier;
 use crate::run::date;
@@ -234,6 +235,13 @@ impl PartEvaluation {
             .with_ood(metadata.ood.as_ref(), ood_scores.as_deref());
         let intervals = intervals(&evaluation, &metadata.outputs);
         Ok(PartEvaluation { name, report, unreadable: feed.rows() - kept.len(), intervals, evaluation })
+    }
+
+    /// The evaluation of recommendations.
+    pub(super) fn of_ranking(name: &'static str, evaluation: Evaluation) -> Self {
+        let report = ClassificationReport::new(&evaluation, &[]);
+        let intervals = intervals(&evaluation, &Outputs::Ranking);
+        PartEvaluation { name, report, unreadable: 0, intervals, evaluation }
     }
 
     /// The metrics with a value, each with its value and interval.

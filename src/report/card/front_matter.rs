@@ -19,14 +19,17 @@ const KNOWN: &[(&str, &str)] = &[
     ("R²", "r_squared"),
     ("mean absolute error", "mae"),
     ("root mean squared error", "rmse"),
+    ("NDCG@10", "ndcg_at_10"),
+    ("recall@10", "recall_at_10"),
+    ("hit rate@10", "hit_rate_at_10"),
 ];
 
 /// The front matter between its two `---` lines.
 pub fn of(card: &Card) -> String {
     let task = match (card.has_images(), card.task()) {
         (false, TaskKind::Regression) => "tabular-regression",
-        // The Hub has no task for numbers that are predicted from images.
-        (true, TaskKind::Regression) => "other",
+        // The Hub has no task for numbers that are predicted from images, nor for recommendations.
+        (true, TaskKind::Regression) | (_, TaskKind::Ranking) => "other",
         (false, _) => "tabular-classification",
         (true, _) => "image-classification",
     };

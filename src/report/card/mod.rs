@@ -16,11 +16,13 @@ use markdown::plain;
 use section::SECTIONS;
 
 use crate::data::{Grouping, GroupingOptions, Split, TaskKind};
-use crate::error::{Result, catch_panics};
+use crate::error::{Error, Result, catch_panics};
 use crate::export::Metadata;
+use crate::model::Outputs;
 use crate::options::Config;
+use crate::predict;
 use crate::run::RunFolder;
-use crate::run::{Examples, FinishedRun};
+use crate::run::{Examples, FinishedRun, RankedRun};
 
 /// The contents of a model card.
 ///
@@ -69,6 +71,10 @@ impl Card {
     /// If the run has no model, the data is missing or has changed, or the groups cannot be determined.
     pub fn of(run: &RunFolder, about: About, groups: &GroupingOptions, device: Device) -> Result<Self> {
         catch_panics(|| {
+            let config = Config::read(&run.config_file())?;
+            if predict::metadata(&FinishedRun::model(run, &config)?)?.outputs == Outputs::Ranking {
+                return Card::of_recommendations(run, about, groups, device);
+            }
             let FinishedRun { classifier, config, examples } = FinishedRun::open(run, device)?;
             let metadata = classifier.metadata().clone();
             let Examples { dataset, split, .. } = &examples;
@@ -95,6 +101,36 @@ impl Card {
         })
     }
 
+    /// Evaluates the recommendations of a run on its validation and test sets.
+    fn of_recommendations(
+        run: &RunFolder,
+        about: About,
+        groups: &GroupingOptions,
+        device: Device,
+    ) -> Result<Self> {
+        if groups.group_by.is_some() || groups.groups.is_some() {
+            let problem =
+                "--group-by and --groups compare classes, and this model recommends items; remove the option";
+            return Err(Error::Usage(problem.to_string()));
+        }
+        let ranked = RankedRun::open(run, device)?;
+        let Examples { dataset, split, .. } = &ranked.examples;
+        let measured =
+            parts(split).map(|(name, rows)| Ok(PartEvaluation::of_ranking(name, ranked.evaluate(rows)?)));
+        let measured = measured.collect::<Result<_>>()?;
+        let name = about.get("name").map_or_else(|| run.name(), str::to_string);
+        Ok(Card {
+            name,
+            file: ModelFile::of(&run.model())?,
+            parameters: ranked.recommender.parameters()?,
+            rows: SplitCounts::new(dataset, split, &ranked.config, None)?,
+            about,
+            metadata: ranked.recommender.metadata().clone(),
+            config: ranked.config,
+            measured,
+        })
+    }
+
     /// Renders the card.
     pub fn to_markdown(&self) -> String {
         let mut text = front_matter::of(self);
@@ -108,6 +144,11 @@ impl Card {
     /// The task.
     fn task(&self) -> TaskKind {
         self.metadata.outputs.task()
+    }
+
+    /// The numbers of users and of items that the model knows; 0 for other tasks.
+    fn names(&self) -> [usize; 2] {
+        self.metadata.names().map_or([0; 2], |names| names.map(<[String]>::len))
     }
 
     /// Whether the examples are images.

@@ -16,10 +16,11 @@ const MAX_LISTED: usize = 50;
 pub fn section(report: &Report) -> Option<String> {
     let name = portable("data", &report.config.data);
     let (data, argument) = (escaped(&name), escaped(&argument(Path::new(&name))));
-    let shape = format!(
-        "<p>{data}: inputs of {}; SHA-256 <code>{}</code></p>\n",
-        report.metadata.input.shape, report.metadata.data_sha256
-    );
+    let inputs = match &report.recommended {
+        Some(_) => "choices of items by users".to_string(),
+        None => format!("inputs of {}", report.metadata.input.shape),
+    };
+    let shape = format!("<p>{data}: {inputs}; SHA-256 <code>{}</code></p>\n", report.metadata.data_sha256);
     let Some(audit) = &report.audit else {
         return Some(format!(
             "{shape}<p>The dataset is too large to audit here; run <code>cresset data audit {argument}</code>.</p>\n"

@@ -11,6 +11,7 @@ mod data;
 mod labels;
 mod loading;
 mod options;
+mod recommendations;
 mod served;
 mod summary;
 mod texts;
@@ -31,6 +32,7 @@ pub const SECTIONS: &[(&str, Section)] = &[
     ("Classes", classes::section),
     ("Labels", labels::section),
     ("Predicted values", values::section),
+    ("Recommendations", recommendations::section),
     ("Calibration", calibration::section),
     ("Columns", columns::section),
     ("Text length", texts::section),

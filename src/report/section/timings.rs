@@ -10,14 +10,18 @@ pub fn section(report: &Report) -> Option<String> {
     let epochs = report.epochs.len().max(1) as f64;
     let rows = report.metadata.metrics.train_rows as f64;
     let speed = &report.speed;
+    let [one, many] = match report.recommended {
+        Some(_) => ["latency, one user", "throughput, users/s"],
+        None => ["latency, one example", "throughput, examples/s"],
+    };
     let mut tiles = vec![
         (
             "training",
             format_time(seconds),
             format!("{} per epoch, including validation", format_time(seconds / epochs)),
         ),
-        ("latency, one example", format_time(speed.one), format!("on {}", escaped(&speed.device))),
-        ("throughput, examples/s", thousands((1. / speed.of_many) as usize), format!("batch size {BATCH}")),
+        (one, format_time(speed.one), format!("on {}", escaped(&speed.device))),
+        (many, thousands((1. / speed.of_many) as usize), format!("batch size {BATCH}")),
         ("model.pt", format!("{} kB", thousands(report.file.bytes.div_ceil(1000))), String::new()),
     ];
     if seconds > 0. {

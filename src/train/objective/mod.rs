@@ -12,6 +12,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use in_batch::own_items;
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::data::TaskKind;

@@ -88,7 +88,7 @@ fn a_system_without_venv_is_told_what_to_install() {
 #[test]
 fn an_unknown_environment_is_refused_with_the_known_ones() {
     let checkout = Checkout::new();
-    let sentence = "there is no environment 'jax'. Usage: scripts/python-env NAME, where NAME is one of: arrow cmake keras mlflow notebook onnx packaging schemathesis serve tables tensorboard text tokenizers torch trainer transformers.";
+    let sentence = "there is no environment 'jax'. Usage: scripts/python-env NAME, where NAME is one of: arrow cmake keras mlflow notebook onnx packaging recommend schemathesis serve tables tensorboard text tokenizers torch trainer transformers.";
     checkout.finish(checkout.command("python-env").arg("jax")).failed(1, sentence);
     checkout.run("python-env").failed(1, "there is no environment ''.");
     assert_eq!(checkout.python_calls(), 0);

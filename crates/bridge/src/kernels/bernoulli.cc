@@ -51,16 +51,16 @@ struct RandomChunk {
 [[gnu::always_inline]] inline void fill(const RandomChunk& chunk) {
   Words s[4];
   std::memcpy(s, chunk.state, sizeof(s));
-  const auto rotated = [](const Words& words, int by) { return (words << by) | (words >> (32 - by)); };
   for (int64_t i = 0; i < chunk.count; i += kRandomLanes) {
-    const Words drawn = rotated(s[0] + s[3], 7) + s[0];
+    const Words sum = s[0] + s[3];
+    const Words drawn = ((sum << 7) | (sum >> 25)) + s[0];
     const Words shifted = s[1] << 9;
     s[2] ^= s[0];
     s[3] ^= s[1];
     s[1] ^= s[2];
     s[0] ^= s[3];
     s[2] ^= shifted;
-    s[3] = rotated(s[3], 11);
+    s[3] = (s[3] << 11) | (s[3] >> 21);
     // The bits of 1.0 where the comparison gives all ones.
     const Words ones = reinterpret_cast<Words>(drawn < chunk.threshold) & 0x3f800000u;
     std::memcpy(chunk.values + i, &ones, std::min(kRandomLanes, chunk.count - i) * sizeof(float));

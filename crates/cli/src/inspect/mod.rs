@@ -252,7 +252,12 @@ fn describe_metadata(metadata: &Metadata) -> anyhow::Result<String> {
     let model = metadata.config.get("model").and_then(|model| model.as_str()).unwrap_or("?");
     writeln!(text, "model       {}", terminal::line(model))?;
     let range = metadata.input.value_range.map(|range| format!(", values {}–{}", range.min, range.max));
-    writeln!(text, "input       {}{}", metadata.input.shape, range.unwrap_or_default())?;
+    match metadata.names() {
+        Some([users, items]) => {
+            writeln!(text, "input       {} users, {} items", thousands(users.len()), thousands(items.len()))?;
+        }
+        None => writeln!(text, "input       {}{}", metadata.input.shape, range.unwrap_or_default())?,
+    }
     if !metadata.variant.is_plain() {
         writeln!(text, "variant     {}", terminal::line(&metadata.variant.describe()))?;
     }

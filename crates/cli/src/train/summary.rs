@@ -184,7 +184,7 @@ fn counted(evaluation: &Evaluation) -> String {
             "hit rate@10 {:.4}, recall@10 {:.4}, {} users",
             sums.hit_rate(),
             sums.recall(),
-            thousands(sums.users() as usize)
+            thousands(sums.users())
         ),
     }
 }

@@ -19,13 +19,15 @@ async function begin() {
   byId("token-form").hidden = true;
   document.title = `${model.name} – cresset playground`;
   byId("name").textContent = model.name;
-  const results = new Results(model, (name) => correct(results, name));
+  const isRanking = model.outputs.task === "ranking";
+  const results = isRanking ? { kind: new UserPage(model) } : new Results(model, (name) => correct(results, name));
   const { summary, metric } = results.kind;
   const score = model.metrics.held_out?.[metric.name];
   byId("about").textContent = [
     model.architecture, summary,
     score === undefined ? null : `validation ${metric.name} ${metric.show(score)}`, model.sha256.slice(0, 12),
   ].filter(Boolean).join(" · ");
+  if (isRanking) return results.kind.begin();
   const sources = { image: imageInput, text: (_, changed) => textInput(changed) };
   const source = (sources[model.input.kind] ?? rowInput)(model, later);
   function later() {

@@ -7,13 +7,14 @@ use cresset::report::html::hash;
 const FRAME: &str = include_str!("index.html");
 const STYLE: &str = include_str!("style.css");
 /// In dependency order.
-const SCRIPTS: [&str; 7] = [
+const SCRIPTS: [&str; 8] = [
     include_str!("api.js"),
     include_str!("drawing.js"),
     include_str!("results.js"),
     include_str!("drift.js"),
     include_str!("row.js"),
     include_str!("text.js"),
+    include_str!("recommend.js"),
     include_str!("main.js"),
 ];
 

@@ -16,9 +16,10 @@ pub(super) async fn explain(State(app): State<Arc<App>>, request: Request) -> Re
     let (uri, headers, body) = request::read_request(&app, request).await?;
     let options = request::options(&uri, &["class"])?;
     let served = app.models.current();
+    let spec = served.spec()?;
     let class = options.get("class").map(|name| request::class_of(&served, name)).transpose()?;
-    let given = inputs::only_text(&served.spec, &headers, &body);
-    let mut rows = inputs::read(&served.spec, app.limits, &headers, body)?;
+    let given = inputs::only_text(spec, &headers, &body);
+    let mut rows = inputs::read(spec, app.limits, &headers, body)?;
     let row = rows.pop().filter(|_| rows.is_empty());
     let row = row.ok_or_else(|| Problem::unprocessable("explain requires exactly one input"))?.values;
     // Compute outputs first, to report NaN or infinite outputs.

@@ -142,7 +142,7 @@ fn by_id(app: &App, served: &ServedModel, id: &str, body: &Body) -> Result<Check
             )));
         }
     };
-    let read = match inputs::original(&served.spec, app.limits, &headers, bytes, row)? {
+    let read = match inputs::original(served.spec()?, app.limits, &headers, bytes, row)? {
         Original::Image(bytes) => Read::Image(bytes),
         Original::Values(values) => Read::Values(values),
     };
@@ -184,11 +184,11 @@ fn by_input(app: &App, served: &ServedModel, body: Body) -> Result<Checked, Prob
     let read = match (image, values) {
         (Some(image), None) => {
             let bytes = inputs::decode_base64(&image)?;
-            inputs::read_image(&served.spec, app.limits, &bytes)?;
+            inputs::read_image(served.spec()?, app.limits, &bytes)?;
             Read::Image(bytes)
         }
         (None, Some(values)) => {
-            Read::Values(values.values(&served.spec).map_err(Problem::unprocessable)?.values)
+            Read::Values(values.values(served.spec()?).map_err(Problem::unprocessable)?.values)
         }
         _ => return Err(Problem::unprocessable("a correction must have either `image` or `values`")),
     };

@@ -5,6 +5,8 @@ mod explain;
 mod feedback;
 mod models;
 mod predict;
+mod recommend;
+mod recorded;
 mod request;
 mod state;
 
@@ -34,6 +36,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(playground))
         .route("/v1/predict", post(predict::predict))
+        .route("/v1/recommend", post(recommend::recommend))
         .route("/v1/explain", post(explain::explain))
         .route("/v1/feedback", post(feedback::correct))
         .route("/v1/drift", get(drift::drift))
@@ -103,7 +106,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn description(State(app): State<Arc<App>>) -> Response {
-    reply::json(StatusCode::OK, &openapi::document(&app.models.current().metadata, app.access.needs_token()))
+    reply::json(StatusCode::OK, &openapi::document(&app.models.current(), app.access.needs_token()))
 }
 
 async fn not_found() -> Problem {

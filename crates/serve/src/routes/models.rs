@@ -8,13 +8,13 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::App;
-use crate::models::Models;
+use crate::models::{Models, ServedModel};
 use crate::problem::Problem;
 use crate::reply;
+use crate::worker::ModelInput;
 use cresset::data::column::{Column, ColumnKind, MISSING};
 use cresset::data::image::Channels;
 use cresset::evaluate::drift::Bins;
-use cresset::export::Metadata;
 
 pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
     reply::json(StatusCode::OK, &described(&app.models))
@@ -38,7 +38,7 @@ fn described(models: &Models) -> Value {
         "sha256": served.sha256,
         "classes": metadata.classes,
         "outputs": metadata.outputs,
-        "input": input(metadata),
+        "input": input(&served),
         "metrics": metadata.metrics,
         "architecture": metadata.config.get("model"),
         "cresset": metadata.cresset,
@@ -48,8 +48,11 @@ fn described(models: &Models) -> Value {
 }
 
 /// Input schema of the model.
-fn input(metadata: &Metadata) -> Value {
-    let input = &metadata.input;
+fn input(served: &ServedModel) -> Value {
+    let (metadata, input) = (&served.metadata, &served.metadata.input);
+    if let ModelInput::Users(catalog) = &served.input {
+        return json!({ "kind": "user", "users": catalog.users(), "items": catalog.items().len() });
+    }
     // For example, digits are table rows and images.
     let kind = match (&input.table, Channels::of(&input.shape)) {
         (Some(table), _) if table.only_text().is_some() => "text",

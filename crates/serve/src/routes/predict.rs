@@ -1,31 +1,22 @@
 //! `POST /v1/predict`
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::recorded::{Reply, record};
 use super::{App, request, state};
 use crate::problem::Problem;
 use crate::recent::{self, RecentPrediction};
-use crate::record::Record;
 use crate::telemetry::Phases;
 use crate::worker::Job;
 use crate::{inputs, reply};
 use cresset::predict::Prediction;
-use cresset::run::date;
-
-#[derive(Serialize)]
-struct Reply {
-    id: String,
-    model_sha256: String,
-    results: Vec<InputResult>,
-}
 
 /// The result for an input.
 #[derive(Serialize)]
@@ -42,12 +33,13 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let (uri, headers, body) = request::read_request(&app, request).await?;
     let options = request::options(&uri, &["top_k"])?;
     let served = app.models.current();
+    let spec = served.spec()?;
     let classes = &served.metadata.classes;
     let top_k = options.get("top_k").map_or(Some(classes.len()), |text| count(text));
     let top_k = top_k.ok_or_else(|| Problem::malformed("top_k must be a positive integer"))?;
     let top_k = top_k.min(classes.len());
     let bytes = body.len() as u64;
-    let rows = inputs::read(&served.spec, app.limits, &headers, body.clone())?;
+    let rows = inputs::read(spec, app.limits, &headers, body.clone())?;
     Phases::add("read", begun, Instant::now(), &[("http.request.body.size", bytes)]);
     let (rows, unknown): (Vec<_>, Vec<_>) = rows.into_iter().map(|row| (row.values, row.unknown)).unzip();
     let found = request::answer(&app, &served, rows.len(), |answer| Job::Classify { rows, answer }).await?;
@@ -83,27 +75,6 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
             }
             Ok(response)
         }
-    }
-}
-
-/// Appends the reply to the record. A failure is logged: the prediction is right all the same.
-async fn record(app: &Arc<App>, reply: Reply, headers: &HeaderMap, body: Bytes) {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let content_type = content_type.unwrap_or_default().to_string();
-    let app = Arc::clone(app);
-    let written = tokio::task::spawn_blocking(move || {
-        let Some(recorder) = &app.recorder else { return Ok(()) };
-        let record = Record {
-            id: &reply.id,
-            time: date::second(SystemTime::now()).unwrap_or_default(),
-            model_sha256: &reply.model_sha256,
-            content_type: &content_type,
-            results: &reply.results,
-        };
-        recorder.add(&record, &body, inputs::image_extension(&body))
-    });
-    if let Ok(Err(error)) = written.await {
-        tracing::error!("the prediction was not recorded: {error}");
     }
 }
 

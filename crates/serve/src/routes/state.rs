@@ -13,6 +13,7 @@ use crate::rate::Rate;
 use crate::recent::Recent;
 use crate::record::Recorder;
 use crate::telemetry::Telemetry;
+use cresset::data::unknown::UnknownPolicy;
 use cresset::feedback;
 
 /// State shared by the routes.
@@ -28,6 +29,8 @@ pub(crate) struct App {
     pub recent: Recent,
     /// None if it is off.
     pub telemetry: Option<Telemetry>,
+    /// How unknown users are handled.
+    pub unknown: UnknownPolicy,
     pub limits: Limits,
     pub most_bytes: usize,
     pub time: Duration,

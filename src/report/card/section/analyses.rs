@@ -22,6 +22,7 @@ pub fn section(card: &Card) -> String {
             confusions(measured),
             labels::errors(measured),
             values::residuals(measured),
+            recommended(measured),
             calibration(measured),
             measured.report.groups.as_ref().map(groups::of).unwrap_or_default(),
         ];
@@ -94,6 +95,22 @@ fn confusions(measured: &PartEvaluation) -> String {
     };
     let columns = ["actual", "predicted", "examples:", "share of the class:"];
     format!("### Errors\n\n{}{note}", table(&columns, errors.iter().take(CONFUSIONS).map(row)))
+}
+
+/// How many items are recommended, and how often the most frequent one.
+fn recommended(measured: &PartEvaluation) -> String {
+    let Some(sums) = measured.evaluation.ranking() else { return String::new() };
+    let counts = sums.recommended();
+    let most = counts.iter().max().copied().unwrap_or(0);
+    let share = percent(Some(f64::from(most) / sums.users().max(1) as f64));
+    let never = counts.iter().filter(|users| **users == 0).count();
+    format!(
+        "### Recommended items\n\nOf {} items, {} are among the first ten recommendations of none of {} users. The most frequent one is \
+         recommended to {share} of the users.\n",
+        thousands(counts.len()),
+        thousands(never),
+        thousands(sums.users())
+    )
 }
 
 fn calibration(measured: &PartEvaluation) -> String {

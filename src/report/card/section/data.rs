@@ -32,10 +32,12 @@ pub fn section(card: &Card) -> String {
     if unreadable > 0 {
         facts.push(format!("Left out: {unreadable} images that could not be read during evaluation"));
     }
-    facts.push(format!("Preprocessing (part of the model): {}", preprocessing(card)));
+    if card.task() != TaskKind::Ranking {
+        facts.push(format!("Preprocessing (part of the model): {}", preprocessing(card)));
+    }
     let counts = match card.task() {
         TaskKind::Regression => values(card),
-        TaskKind::Ranking => String::new(),
+        TaskKind::Ranking => choices(card),
         _ => format!("{}\n{}\n", classes(card), balance(card)),
     };
     format!(
@@ -54,6 +56,12 @@ fn targets(card: &Card) -> String {
         TaskKind::Regression => format!(" with a value of {}", plain(&classes[0])),
         TaskKind::Ranking => " of an item chosen by a user".to_string(),
     }
+}
+
+/// The number of choices in each part.
+fn choices(card: &Card) -> String {
+    let parts = card.rows.of_classes.iter().map(|(part, _)| part.to_string());
+    table(&["part", "choices:"], parts.zip(&card.rows.sizes).map(|(part, size)| vec![part, thousands(*size)]))
 }
 
 /// The distribution of the quantity in each part.

@@ -39,7 +39,9 @@ pub fn section(card: &Card) -> String {
     limits.extend(last.report.groups.iter().flat_map(|groups| group_limits(card, groups)));
     limits.extend(initial_weights(card));
     limits.push(closed_world(card));
-    limits.push(input_checks(card));
+    if card.task() != TaskKind::Ranking {
+        limits.push(input_checks(card));
+    }
     limits.push(
         "The model was not evaluated on data from another time, place or device, nor on adversarial examples.".to_string(),
     );
@@ -107,6 +109,11 @@ fn fitted(card: &Card) -> Option<String> {
 }
 
 fn single_split(card: &Card) -> Option<String> {
+    if card.task() == TaskKind::Ranking {
+        let text = "Validation choices were drawn at random, so some are older than choices in the training set (use `--split \
+                    leave-one-out:COLUMN` or `--split time:COLUMN` to prevent this), and the metrics are optimistic.";
+        return card.rows.is_row_by_row.then(|| text.to_string());
+    }
     let text = "Examples were drawn individually: if several come from one person, place or device, they may be in both the \
                 training and the validation set, and the metrics are optimistic (use `--group` to prevent this). Other random splits \
                 give other metrics; `--folds` measures the variation.";
@@ -189,7 +196,9 @@ fn closed_world(card: &Card) -> String {
             )
         }
         TaskKind::Ranking => {
-            "The model recommends only items of the training data, and knows nothing of users who are not in it.".to_string()
+            "The model recommends only items of the training data, and knows nothing of users who are not in it. Choices depend on what users \
+             were shown, so items that were shown to few are recommended less than they would be chosen."
+                .to_string()
         }
         TaskKind::Regression => {
             let range = card.rows.of_values.first();

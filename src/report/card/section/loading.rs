@@ -11,24 +11,33 @@ const MAX_COLUMNS: usize = 100;
 /// Renders the section.
 pub fn section(card: &Card) -> String {
     let features = card.metadata.input.shape.features();
+    let command = match card.task() {
+        TaskKind::Ranking => "recommend model.pt --user USER",
+        _ if card.has_images() => "predict model.pt picture.png",
+        _ => "predict model.pt rows.csv",
+    };
     format!(
-        "{}\n\n```python\n{}```\n\n```cpp\n{}```\n\n{names} in `model.classes`, other metadata in the extra file \
+        "{}\n\n```python\n{}```\n\n```cpp\n{}```\n\n{names}, other metadata in the extra file \
          `metadata.json`. TorchScript files contain code: compare the SHA-256 above before you load a file from another source. \
-         On the command line:\n\n```sh\ncresset predict model.pt {}\n```\n",
+         On the command line:\n\n```sh\ncresset {command}\n```\n",
         inputs(card),
         usage::python("model.pt", features, &card.metadata.outputs),
         usage::cpp("model.pt", features, &card.metadata.outputs),
-        if card.has_images() { "picture.png" } else { "rows.csv" },
         names = match card.task() {
-            TaskKind::Classification => "The class names are",
-            TaskKind::Multilabel => "The names of the labels are",
-            TaskKind::Regression | TaskKind::Ranking => "The name of the predicted number is",
+            TaskKind::Classification => "The class names are in `model.classes`",
+            TaskKind::Multilabel => "The names of the labels are in `model.classes`",
+            TaskKind::Regression => "The name of the predicted number is in `model.classes`",
+            TaskKind::Ranking => "The items are in `model.items`",
         }
     )
 }
 
 fn inputs(card: &Card) -> String {
     let input = &card.metadata.input;
+    if card.task() == TaskKind::Ranking {
+        return "Users and items are given by their names. Items that a user chose before are recommended again unless they are left out."
+            .to_string();
+    }
     let features = input.shape.features();
     let Some(layout) = input.table.as_ref().filter(|_| !card.has_images()) else {
         let range =

@@ -54,8 +54,8 @@ fn explanation(task: TaskKind) -> [&'static str; 3] {
         ],
         TaskKind::Ranking => [
             "All items that a user did not choose before are ranked by their score.",
-            "Intervals of the metrics are ",
-            "",
+            "Intervals of NDCG, recall, hit rate and GAUC are ",
+            "The examples that are drawn are users. The coverage has no interval, because resampling biases it.",
         ],
         TaskKind::Regression => [
             "Errors are in the unit of the predicted number. The prediction interval is fitted to the validation set by split conformal \

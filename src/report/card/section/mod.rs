@@ -65,7 +65,10 @@ pub fn summary(card: &Card) -> String {
             "A multi-label classifier of {inputs}, which assigns any number of {} labels: {names}.",
             classes.len()
         ),
-        TaskKind::Ranking => format!("A model that recommends items to users, from {inputs}."),
+        TaskKind::Ranking => {
+            let [users, items] = card.names().map(thousands);
+            format!("A model that recommends {items} items to {users} users.")
+        }
         TaskKind::Regression => format!("A regression model of {inputs}, which predicts a number: {names}."),
     };
     let rows = thousands(measured.report.rows as usize);
@@ -75,7 +78,8 @@ pub fn summary(card: &Card) -> String {
                 format!(" (95 % interval: {} to {})", metric.show(low), metric.show(high))
             });
             let (name, part) = (metric.name, measured.name);
-            format!("Its {name} is **{}** on {rows} {part} examples{caution}{interval}.", metric.show(value))
+            let noun = if card.task() == TaskKind::Ranking { "choices" } else { "examples" };
+            format!("Its {name} is **{}** on {rows} {part} {noun}{caution}{interval}.", metric.show(value))
         }
         None => format!("It was evaluated on {rows} {} examples{caution}.", measured.name),
     };

@@ -1,7 +1,11 @@
 //! The OpenAPI 3.1 description (<https://spec.openapis.org/oas/v3.1.0>).
 
+mod recommend;
+
 use serde_json::{Value, json};
 
+use super::models::ServedModel;
+use super::worker::ModelInput;
 use cresset::data::column::{Column, ColumnKind};
 use cresset::evaluate::ood::OodScore;
 use cresset::export::Metadata;
@@ -9,7 +13,8 @@ use cresset::model::Outputs;
 use cresset::predict::explain::table::TableColumns;
 
 /// The document for a model. Its schemas contain the inputs, and the classes or labels, of the model.
-pub(super) fn document(metadata: &Metadata, needs_token: bool) -> Value {
+pub(super) fn document(served: &ServedModel, needs_token: bool) -> Value {
+    let metadata = &served.metadata;
     let Words { description, predict, top_k, explain, class } = Words::of(&metadata.outputs);
     let top_k = top_k.map(|text| parameter("top_k", text, json!({ "type": "integer", "minimum": 1 })));
     let mut document = json!({
@@ -21,18 +26,6 @@ pub(super) fn document(metadata: &Metadata, needs_token: bool) -> Value {
             "license": { "name": "MIT OR Apache-2.0" },
         },
         "paths": {
-            "/v1/predict": { "post": operation(
-                "predict", predict,
-                Some(input_body("Inputs", metadata)),
-                top_k.as_slice(),
-                &reference("Predictions"),
-            ) },
-            "/v1/explain": { "post": operation(
-                "explain", explain,
-                Some(input_body("OneInput", metadata)),
-                &[parameter("class", class, reference("Class"))],
-                &reference("Explanation"),
-            ) },
             "/v1/drift": { "get": operation(
                 "drift", "How the inputs and predictions since the start differ from the training data",
                 None, &[], &object(&[("drift", json!({ "type": ["object", "null"] }))]),
@@ -52,6 +45,22 @@ pub(super) fn document(metadata: &Metadata, needs_token: bool) -> Value {
         "operationId": "metrics", "summary": "Metrics for Prometheus",
         "responses": { "200": { "description": "Metrics as text", "content": { "text/plain": { "schema": { "type": "string" } } } }, "default": error() },
     } });
+    if let ModelInput::Users(catalog) = &served.input {
+        recommend::add(&mut document, catalog);
+    } else {
+        document["paths"]["/v1/predict"] = json!({ "post": operation(
+            "predict", predict,
+            Some(input_body("Inputs", metadata)),
+            top_k.as_slice(),
+            &reference("Predictions"),
+        ) });
+        document["paths"]["/v1/explain"] = json!({ "post": operation(
+            "explain", explain,
+            Some(input_body("OneInput", metadata)),
+            &[parameter("class", class, reference("Class"))],
+            &reference("Explanation"),
+        ) });
+    }
     if metadata.outputs.is_classification() {
         document["paths"]["/v1/feedback"] = json!({ "post": operation(
             "correct", "Stores the correct class of an input, for fine-tuning",
@@ -94,7 +103,14 @@ impl Words {
                 explain: "Attribution of a label to the features of an input",
                 class: "The label [default: the most probable one]",
             },
-            Outputs::Regression { .. } | Outputs::Ranking => Words {
+            Outputs::Ranking => Words {
+                description: "Recommends items to users with an exported model.",
+                predict: "",
+                top_k: None,
+                explain: "",
+                class: "",
+            },
+            Outputs::Regression { .. } => Words {
                 description: "Predicts a number for inputs with an exported model.",
                 predict: "Predicted numbers of inputs",
                 top_k: None,
@@ -170,25 +186,9 @@ fn image_body() -> Value {
 }
 
 fn schemas(metadata: &Metadata) -> Value {
-    let probability = json!({ "type": "number", "minimum": 0, "maximum": 1 });
-    let sha256 = json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" });
-    let base64 =
-        json!({ "type": "string", "contentEncoding": "base64", "description": "An encoded image in base64" });
+    let sha256 = sha256();
     let any = json!({ "type": "object" });
-    let result = result(metadata, &probability);
-    let inputs = |rows: Value| object(&[("inputs", rows)]);
     let mut schemas = json!({
-        "Class": { "enum": metadata.classes },
-        "Row": row(metadata),
-        "Inputs": inputs(json!({ "type": "array", "items": reference("Row"), "minItems": 1 })),
-        "OneInput": inputs(json!({ "type": "array", "items": reference("Row"), "minItems": 1, "maxItems": 1 })),
-        "Image": object(&[("image", base64.clone())]),
-        "Predictions": object(&[
-            ("id", json!({ "type": "string" })),
-            ("model_sha256", sha256.clone()),
-            ("results", json!({ "type": "array", "items": result, "minItems": 1 })),
-        ]),
-        "Explanation": explanation(metadata, &sha256),
         "Models": object(&[("models", json!({ "type": "array", "minItems": 1, "items": {
             "type": "object",
             "required": ["name", "sha256", "classes", "outputs", "input", "metrics"],
@@ -203,6 +203,35 @@ fn schemas(metadata: &Metadata) -> Value {
             "properties": { "message": { "type": "string" }, "inputs": { "type": "array" } },
         }))]),
     });
+    if metadata.outputs != Outputs::Ranking {
+        add_schemas_of_rows(&mut schemas, metadata);
+    }
+    schemas
+}
+
+fn sha256() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" })
+}
+
+/// Adds the schemas of a model that takes images, texts or rows.
+fn add_schemas_of_rows(schemas: &mut Value, metadata: &Metadata) {
+    let probability = json!({ "type": "number", "minimum": 0, "maximum": 1 });
+    let sha256 = sha256();
+    let base64 =
+        json!({ "type": "string", "contentEncoding": "base64", "description": "An encoded image in base64" });
+    let inputs = |rows: Value| object(&[("inputs", rows)]);
+    schemas["Class"] = json!({ "enum": metadata.classes });
+    schemas["Row"] = row(metadata);
+    schemas["Inputs"] = inputs(json!({ "type": "array", "items": reference("Row"), "minItems": 1 }));
+    schemas["OneInput"] =
+        inputs(json!({ "type": "array", "items": reference("Row"), "minItems": 1, "maxItems": 1 }));
+    schemas["Image"] = object(&[("image", base64.clone())]);
+    schemas["Predictions"] = object(&[
+        ("id", json!({ "type": "string" })),
+        ("model_sha256", sha256.clone()),
+        ("results", json!({ "type": "array", "items": result(metadata, &probability), "minItems": 1 })),
+    ]);
+    schemas["Explanation"] = explanation(metadata, &sha256);
     if metadata.outputs.is_classification() {
         schemas["Correction"] = correction(&probability, &sha256, &base64);
         schemas["Kept"] = object(&[
@@ -211,7 +240,6 @@ fn schemas(metadata: &Metadata) -> Value {
             ("corrections", json!({ "type": "integer", "minimum": 1 })),
         ]);
     }
-    schemas
 }
 
 /// Schema of an attribution.
