@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_bag_of_integers_computes_nearly_the_same_and_returns_its_members() {
         for (name, kind) in
-            [("cnn", TaskKind::Classification), ("tabm", TaskKind::Multilabel), ("mlp", TaskKind::Regression)]
+            [("cnn", TaskKind::Classification), ("mlp", TaskKind::Multilabel), ("mlp", TaskKind::Regression)]
         {
             let task = Task { kind, ..Task::new(InputShape(vec![1, 8, 8]), 3) };
             let bag = Network::bag(name, "", &task, 2, (Device::Cpu, 3)).unwrap();

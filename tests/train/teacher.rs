@@ -73,7 +73,7 @@ fn options(table: &Path) -> [&str; 10] {
     ["--data", text(table), "--text", "body", "--label", "kind", "--threads", "1", "--recipe", "none"]
 }
 
-const BOW: [&str; 8] = ["--model", "bow", "--model-options", "rows=4096", "--lr", "0.02", "--epochs", "6"];
+const BOW: [&str; 8] = ["--model", "bow", "--model-options", "rows=4096", "--lr", "0.002", "--epochs", "6"];
 
 #[test]
 fn a_student_learns_from_texts_without_labels_what_an_encoder_says_about_them() {

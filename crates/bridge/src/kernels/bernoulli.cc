@@ -38,9 +38,10 @@ uint64_t split_mix(uint64_t& state) {
   return z ^ (z >> 31);
 }
 
-// A part of a tensor.
+// A part of a tensor of float32 or bool, a byte each.
+template <typename T>
 struct RandomChunk {
-  float* values;
+  T* values;
   int64_t count;
   // The state of each lane, four words.
   uint32_t state[4][kRandomLanes];
@@ -48,7 +49,9 @@ struct RandomChunk {
   uint32_t threshold;
 };
 
-[[gnu::always_inline]] inline void fill(const RandomChunk& chunk) {
+template <typename T>
+[[gnu::always_inline]] inline void fill(const RandomChunk<T>& chunk) {
+  typedef T Values __attribute__((vector_size(kRandomLanes * sizeof(T))));
   Words s[4];
   std::memcpy(s, chunk.state, sizeof(s));
   for (int64_t i = 0; i < chunk.count; i += kRandomLanes) {
@@ -61,22 +64,30 @@ struct RandomChunk {
     s[0] ^= s[3];
     s[2] ^= shifted;
     s[3] = (s[3] << 11) | (s[3] >> 21);
-    // The bits of 1.0 where the comparison gives all ones.
-    const Words ones = reinterpret_cast<Words>(drawn < chunk.threshold) & 0x3f800000u;
-    std::memcpy(chunk.values + i, &ones, std::min(kRandomLanes, chunk.count - i) * sizeof(float));
+    const Words ones = reinterpret_cast<Words>(drawn < chunk.threshold) & 1u;
+    const auto values = __builtin_convertvector(ones, Values);
+    std::memcpy(chunk.values + i, &values, std::min(kRandomLanes, chunk.count - i) * sizeof(T));
   }
 }
 
-CRESSET_AVX512 void fill_by_16(const RandomChunk& chunk) { fill(chunk); }
-CRESSET_AVX2 void fill_by_8(const RandomChunk& chunk) { fill(chunk); }
-void fill_by_4(const RandomChunk& chunk) { fill(chunk); }
+#define CRESSET_FILL(T)                                                \
+  CRESSET_AVX512 void fill_by_16(const RandomChunk<T>& chunk) { fill(chunk); } \
+  CRESSET_AVX2 void fill_by_8(const RandomChunk<T>& chunk) { fill(chunk); }    \
+  void fill_by_4(const RandomChunk<T>& chunk) { fill(chunk); }
 
-void fill_chunks(float* values, int64_t count, uint64_t seed, uint32_t threshold) {
-  static const auto fill_chunk = for_processor(fill_by_16, fill_by_8, fill_by_4);
+CRESSET_FILL(float)
+CRESSET_FILL(uint8_t)
+
+#undef CRESSET_FILL
+
+template <typename T>
+void fill_chunks(T* values, int64_t count, uint64_t seed, uint32_t threshold) {
+  using Fill = void (*)(const RandomChunk<T>&);
+  static const auto fill_chunk = for_processor<Fill>(fill_by_16, fill_by_8, fill_by_4);
   const auto chunks = (count + kValuesOfChunk - 1) / kValuesOfChunk;
   at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
     for (auto index = begin; index < end; ++index) {
-      RandomChunk chunk{};
+      RandomChunk<T> chunk{};
       chunk.values = values + index * kValuesOfChunk;
       chunk.count = std::min(kValuesOfChunk, count - index * kValuesOfChunk);
       chunk.threshold = threshold;
@@ -94,7 +105,8 @@ void fill_chunks(float* values, int64_t count, uint64_t seed, uint32_t threshold
 }
 
 at::Tensor& bernoulli_(at::Tensor& values, double p, std::optional<at::Generator> generator) {
-  const auto is_plain = values.scalar_type() == at::kFloat && values.layout() == at::kStrided && values.is_contiguous();
+  const auto is_float = values.scalar_type() == at::kFloat;
+  const auto is_plain = (is_float || values.scalar_type() == at::kBool) && values.layout() == at::kStrided && values.is_contiguous();
   if (!is_bernoulli_enabled.load(std::memory_order_relaxed) || !is_plain || values.numel() < kFewestValues || !(p > 0 && p < 1)) {
     return at::cpu::bernoulli_(values, p, std::move(generator));
   }
@@ -106,7 +118,12 @@ at::Tensor& bernoulli_(at::Tensor& values, double p, std::optional<at::Generator
   }
   bernoulli_tensors.fetch_add(1, std::memory_order_relaxed);
   const auto threshold = std::min<uint64_t>(static_cast<uint64_t>(p * 4294967296.), UINT32_MAX);
-  fill_chunks(values.mutable_data_ptr<float>(), values.numel(), seed, static_cast<uint32_t>(threshold));
+  const auto below = static_cast<uint32_t>(threshold);
+  if (is_float) {
+    fill_chunks(values.mutable_data_ptr<float>(), values.numel(), seed, below);
+  } else {
+    fill_chunks(reinterpret_cast<uint8_t*>(values.mutable_data_ptr<bool>()), values.numel(), seed, below);
+  }
   return values;
 }
 

@@ -53,6 +53,10 @@ fn a_seed_gives_the_same_numbers_on_any_number_of_threads() {
     assert!(drawn.iter().all(|both| *both == drawn[0]));
     tch::manual_seed(7);
     assert_ne!(draw(0.3), drawn[0][0]);
+    // A mask, of which TorchScript's dropout is made.
+    tch::manual_seed(6);
+    let mask = Tensor::empty([COUNT], (Kind::Bool, Device::Cpu)).bernoulli_float_(0.3);
+    assert_eq!(mask.to_kind(Kind::Float), drawn[0][0]);
     // Those of an independent implementation of xoshiro128++.
     let first = drawn[0][0].narrow(0, 0, 24).to_kind(Kind::Int64);
     let first = Vec::<i64>::try_from(first).unwrap().iter().map(ToString::to_string).collect::<String>();
