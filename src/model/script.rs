@@ -307,7 +307,7 @@ impl Class {
     /// Replaces all classes by their quantized versions, if they have one.
     pub(crate) fn into_int8(self) -> Self {
         if let Some(class) = self.int8 {
-            return *class;
+            return class.into_int8();
         }
         let children = self.children.into_iter().map(|(name, child)| (name, child.into_int8())).collect();
         Class { children, ..self }

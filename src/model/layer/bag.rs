@@ -37,23 +37,12 @@ impl Bag {
     pub fn name(number: usize) -> String {
         format!("member{number}")
     }
-}
 
-/// The outputs of each network, (N, members, …).
-pub(crate) fn member_outputs(members: &[Sequential], x: &Tensor, train: bool) -> Tensor {
-    let outputs: Vec<Tensor> = members.iter().map(|member| member.forward(x, train)).collect();
-    Tensor::stack(&outputs, 1)
-}
-
-impl Layer for Bag {
-    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let outputs = member_outputs(&self.members, x, train);
-        if train { outputs.flatten(1, -2) } else { combined(&outputs, self.kind) }
-    }
-
-    fn script(&self) -> Script {
+    /// The class in TorchScript, where `stacked` wraps the output of each member.
+    fn class(&self, stacked: impl Fn(String) -> String) -> Class {
         let names: Vec<String> = (1..=self.members.len()).map(Bag::name).collect();
-        let outputs: Vec<String> = names.iter().map(|name| format!("(self.{name}).forward(x)")).collect();
+        let outputs: Vec<String> =
+            names.iter().map(|name| stacked(format!("(self.{name}).forward(x)"))).collect();
         let features = |name: &String| format!("torch.flatten((self.{name}).{PENULTIMATE}(x), 1, -1)");
         let features: Vec<String> = names.iter().map(features).collect();
         let methods = format!(
@@ -74,9 +63,28 @@ impl Layer for Bag {
             combined = combined_script(self.kind, self.members.len()),
         );
         let members = names.into_iter().zip(&self.members);
-        Script::Class(members.fold(Class::new("Bag", methods), |class, (name, member)| {
+        members.fold(Class::new("Bag", methods), |class, (name, member)| {
             class.child(name, member.class_with_features("Member", PENULTIMATE, "forward"))
-        }))
+        })
+    }
+}
+
+/// The outputs of each network, (N, members, …).
+pub(crate) fn member_outputs(members: &[Sequential], x: &Tensor, train: bool) -> Tensor {
+    let outputs: Vec<Tensor> = members.iter().map(|member| member.forward(x, train)).collect();
+    Tensor::stack(&outputs, 1)
+}
+
+impl Layer for Bag {
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        let outputs = member_outputs(&self.members, x, train);
+        if train { outputs.flatten(1, -2) } else { combined(&outputs, self.kind) }
+    }
+
+    fn script(&self) -> Script {
+        let class = self.class(|output| output);
+        // libtorch would store the integers of all members in the range of those of the first. It does not quantize `neg`.
+        Script::Class(class.with_int8(self.class(|output| format!("torch.neg(torch.neg({output}))"))))
     }
 
     fn describe(&self) -> String {
