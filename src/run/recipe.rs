@@ -164,7 +164,7 @@ fn head(config: &Config, world: &World) -> Head {
 }
 
 /// Options that a bag does not have, or that choose the validation set.
-const WITHOUT_BAG: [&str; 17] = [
+const WITHOUT_BAG: [&str; 19] = [
     "bag",
     "folds",
     "fold",
@@ -181,6 +181,8 @@ const WITHOUT_BAG: [&str; 17] = [
     "layer_decay",
     "cuda_graph",
     "ood_score",
+    "tokenizer",
+    "vocab_size",
     "fresh_head",
 ];
 
