@@ -125,7 +125,7 @@ fn a_cnn_trains_by_its_kernels() {
     trains_by(
         &["--model", "cnn", "--model-options", "dropout=0"],
         &[Kernel::MatrixProduct, Kernel::BatchNorm, Kernel::DecimalParser],
-        1e-2,
+        0.1,
     );
 }
 
