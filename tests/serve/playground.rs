@@ -31,7 +31,8 @@ fn zero() -> Vec<(f64, f64)> {
 }
 
 const ONE: [(f64, f64); 3] = [(0.42, 0.3), (0.52, 0.2), (0.52, 0.8)];
-const SEVEN: [(f64, f64); 3] = [(0.3, 0.2), (0.7, 0.2), (0.45, 0.8)];
+/// With a bar, as many in the data set have.
+const SEVEN: [(f64, f64); 6] = [(0.3, 0.2), (0.7, 0.2), (0.55, 0.5), (0.35, 0.5), (0.55, 0.5), (0.45, 0.8)];
 
 fn assert_fits(browser: &mut Browser) {
     let widths = browser.value("[document.documentElement.scrollWidth, innerWidth]");
@@ -48,9 +49,8 @@ fn total(corrections: usize) -> String {
 fn a_drawn_digit_is_classified_explained_and_corrected() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = root().join("recipes/cnn.toml");
-    // A seed whose model is sure of the drawings. With the usual one, 3 and 7 are as good as even for this seven, and the
-    // rounding of another processor decides.
-    let options = ["--config", text(&recipe), "--data", "digits", "--epochs", "15", "--seed", "3"];
+    // A seed whose model is sure of the drawings, so that the rounding of another processor does not matter.
+    let options = ["--config", text(&recipe), "--data", "digits", "--epochs", "15", "--seed", "7"];
     let run = trained(folder.path(), &options);
     let server = Server::start(&run, &[]);
     for (number, (name, width, height, is_phone, scheme)) in
