@@ -20,13 +20,18 @@ pub fn latencies(files: &[&Path], inputs: &Tensor) -> Result<Vec<f64>> {
     let load = |file: &&Path| Ok(script::load(file, Device::Cpu, &[])?.0);
     let mut models: Vec<Module> = files.iter().map(load).collect::<Result<_>>()?;
     models.iter_mut().try_for_each(|model| model.set_training(false))?;
+    medians(&models, |model| Ok(tch::no_grad(|| model.call("forward", inputs)).map(drop)?))
+}
+
+/// The median time of a call of each model, in microseconds.
+pub fn medians<M>(models: &[M], work: impl Fn(&M) -> Result<()>) -> Result<Vec<f64>> {
     let mut times = vec![Vec::new(); models.len()];
     for round in 0..=ROUNDS {
         for (model, times) in models.iter().zip(&mut times) {
             let start = Instant::now();
             while start.elapsed() < ROUND_TIME {
                 let call = Instant::now();
-                tch::no_grad(|| model.call("forward", inputs))?;
+                work(model)?;
                 // The first round is warm-up.
                 if round > 0 {
                     times.push(call.elapsed().as_secs_f64() * 1e6);

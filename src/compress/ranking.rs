@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use tch::Device;
 
-use super::{CompressOptions, Compressed, CompressionCallback, QuantizedDtype, TABLE, front, to_csv};
+use super::{
+    CompressOptions, Compressed, CompressionCallback, QuantizedDtype, TABLE, front, latency, to_csv,
+};
 use crate::data::{atomic, sha256};
 use crate::error::{Error, Result};
 use crate::evaluate::interval::score_interval;
@@ -94,30 +95,11 @@ fn evaluated(run: &RankedRun, recommender: &Recommender, name: String, file: Pat
     })
 }
 
-/// The number of calls of each model whose time is measured. Their order alternates, so that other load on the machine affects all models.
-const CALLS: usize = 51;
-
-/// The number of calls before, in which libtorch optimizes a module.
-const WARM_UP: usize = 3;
-
 /// The median time of recommendations of each model to this number of users, in microseconds.
 fn latencies(recommenders: &[Recommender], users: i64) -> Result<Vec<f64>> {
-    let mut times = vec![Vec::with_capacity(CALLS); recommenders.len()];
-    for call in 0..WARM_UP + CALLS {
-        for (recommender, times) in recommenders.iter().zip(&mut times) {
-            let known = recommender.catalog().users().max(1) as i64;
-            let query = |number: i64| Query { user: number % known, count: TOP, exclude: Vec::new() };
-            let queries: Vec<Query> = (0..users).map(query).collect();
-            let begun = Instant::now();
-            recommender.answer(&queries)?;
-            if call >= WARM_UP {
-                times.push(begun.elapsed().as_secs_f64() * 1e6);
-            }
-        }
-    }
-    let median = |times: &mut Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        times[CALLS / 2]
-    };
-    Ok(times.iter_mut().map(median).collect())
+    latency::medians(recommenders, |recommender| {
+        let known = recommender.catalog().users().max(1) as i64;
+        let query = |number: i64| Query { user: number % known, count: TOP, exclude: Vec::new() };
+        recommender.answer(&(0..users).map(query).collect::<Vec<_>>()).map(drop)
+    })
 }

@@ -92,7 +92,7 @@ fn methods(outputs: &Outputs, has_indices: bool) -> String {
         false => format!("def predict(self, x: Tensor) -> Tuple[Tensor, Tensor]:\n{predict}\n\n"),
     };
     // Token ids, and indices of categories, users and items, are no values that could be rounded.
-    let cast = if has_indices || *outputs == Outputs::Ranking { "" } else { ".to(self.network_dtype)" };
+    let cast = if has_indices { "" } else { ".to(self.network_dtype)" };
     format!(
         "def prepared(self, x: Tensor) -> Tensor:\n    \
          return self.preprocess.forward(x){cast}\n\n\

@@ -244,7 +244,7 @@ impl<'a> CorrectionExamples<'a> {
         let label =
             label.ok_or_else(|| format!("{} is not a class of the model", quoted(&correction.correction)))?;
         let image = correction.input.image_path(folder);
-        match (&self.dataset.inputs, &correction.input, image) {
+        let hash = match (&self.dataset.inputs, &correction.input, image) {
             (Inputs::Images(_), CorrectedInput::Values(_), _) | (Inputs::Images(_), _, None) => {
                 return Err("the input is a table row, but the model expects images".to_string());
             }
@@ -258,7 +258,7 @@ impl<'a> CorrectionExamples<'a> {
                     return Ok(verdict);
                 }
                 self.accepted.sources.push(ImageSource::File(path));
-                self.accepted.folds.extend(self.folds.as_ref().map(|folds| folds.fold(&hash)));
+                hash
             }
             (Inputs::Floats(_) | Inputs::Bytes(_) | Inputs::Stored(_), input, path) => {
                 let values = self.values(input, path.as_deref(), config)?;
@@ -269,9 +269,10 @@ impl<'a> CorrectionExamples<'a> {
                     return Ok(verdict);
                 }
                 self.accepted.floats.extend(values);
-                self.accepted.folds.extend(self.folds.as_ref().map(|folds| folds.fold(&hash)));
+                hash
             }
-        }
+        };
+        self.accepted.folds.extend(self.folds.as_ref().map(|folds| folds.fold(&hash)));
         self.accepted.labels.push(label as i64);
         self.accepted.ids.push(correction.id.clone());
         Ok(Decision::Accepted)

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use rand::RngExt;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use crate::data::TableLayout;
 use crate::data::column::ColumnKind;
@@ -17,7 +17,7 @@ use crate::model::preprocessing::Preprocessing;
 /// use cresset::data::InputShape;
 /// use cresset::loader::masking::CategoryMasking;
 /// use cresset::model::preprocessing::{Preprocessing, PreprocessingKind};
-/// use tch::{Device, Kind, Tensor};
+/// use tch::{Kind, Tensor};
 ///
 /// // A column with two categories, encoded as two features.
 /// let kind = ColumnKind::Category { categories: vec!["blue".into(), "red".into()], unknown: true };
@@ -27,7 +27,7 @@ use crate::model::preprocessing::Preprocessing;
 ///     kind: PreprocessingKind::Standardize, offset: vec![0.; 2], scale: vec![1.; 2], fill: None,
 ///     quantiles: None, missing: Vec::new(), shape: InputShape(vec![2]),
 /// };
-/// let masking = CategoryMasking::new(Some(&layout), &preprocessing, 0.5, Device::Cpu).unwrap();
+/// let masking = CategoryMasking::new(Some(&layout), &preprocessing, 0.5).unwrap();
 /// let rows = Tensor::from_slice(&[0f32, 1.]).repeat([100, 1]);
 /// let masked = masking.apply(&rows, 0, 1, 0).sum(Kind::Float).double_value(&[]);
 /// assert!(masked > 30. && masked < 70.);
@@ -39,17 +39,11 @@ pub struct CategoryMasking {
     columns: Vec<(usize, usize)>,
     /// The preprocessed features of unknown categories, which are zeros before preprocessing, or the index -1.
     unknown: Vec<f32>,
-    device: Device,
 }
 
 impl CategoryMasking {
     /// Masks this share of the categories. None if there is nothing to mask.
-    pub fn new(
-        layout: Option<&TableLayout>,
-        preprocessing: &Preprocessing,
-        share: f64,
-        device: Device,
-    ) -> Option<Self> {
+    pub fn new(layout: Option<&TableLayout>, preprocessing: &Preprocessing, share: f64) -> Option<Self> {
         let mut columns = Vec::new();
         let mut unknown = Vec::new();
         for column in &layout?.columns {
@@ -67,7 +61,7 @@ impl CategoryMasking {
         }
         let unknown = preprocessing.apply(&Tensor::from_slice::<f32>(&unknown).unsqueeze(0));
         let unknown = Vec::try_from(unknown.contiguous().view(-1)).expect("it is a vector on the CPU");
-        Some(CategoryMasking { share, columns, unknown, device })
+        Some(CategoryMasking { share, columns, unknown })
     }
 
     /// Masks categories at random in rows that start at position `first` of an epoch. The random numbers of a row depend on
@@ -79,7 +73,7 @@ impl CategoryMasking {
             hidden[row * width..][columns].fill(true);
         });
         let hidden = Tensor::from_slice(&hidden).view([count as i64, width as i64]).to_device(rows.device());
-        let unknown = Tensor::from_slice(&self.unknown).unsqueeze(0).to_device(self.device);
+        let unknown = Tensor::from_slice(&self.unknown).unsqueeze(0).to_device(rows.device());
         unknown.where_self(&hidden, rows)
     }
 
@@ -139,7 +133,7 @@ mod tests {
             missing: Vec::new(),
             shape: InputShape(vec![6]),
         };
-        CategoryMasking::new(Some(&layout), &preprocessing, share, Device::Cpu)
+        CategoryMasking::new(Some(&layout), &preprocessing, share)
     }
 
     fn values(rows: &Tensor) -> Vec<f32> {

@@ -82,8 +82,7 @@ impl Sources<'_> {
             None => MemoryExamples::raw(train, &preprocessing),
         };
         let train = train.in_folds(split.folds_of(&split.train)).taught(taught);
-        let masking =
-            CategoryMasking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories, device);
+        let masking = CategoryMasking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories);
         // The place of an id in a pair tells its column, so a pair keeps its padding.
         let has_buckets = has_buckets && preprocessing.kind == PreprocessingKind::Tokens;
         let train = MemoryLoader::new(train, config.sampling, augmenter).masked(masking);
@@ -106,8 +105,7 @@ impl Sources<'_> {
         let (validation, share, test) = self.evaluation_feeds(|rows| {
             Ok(Box::new(StoredEvaluationLoader::new(examples, rows, Some(&preprocessing), device)))
         })?;
-        let masking =
-            CategoryMasking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories, device);
+        let masking = CategoryMasking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories);
         let train = StoredLoader::new(examples, &split.train, &preprocessing, masking, device);
         Ok(Feeds { preprocessing, train: Box::new(train), validation, share, test })
     }

@@ -10,6 +10,7 @@
 #include <ATen/ops/mm_cpu_dispatch.h>
 
 #include "cresset-bridge/src/kernels/dispatcher.h"
+#include "cresset-bridge/src/kernels/processor.h"
 
 namespace cresset {
 namespace {
@@ -65,9 +66,8 @@ at::Tensor addmm(const at::Tensor& bias, const at::Tensor& left, const at::Tenso
 
 bool has_matrix_products() {
 #if defined(__x86_64__)
-  static const bool has = !__builtin_cpu_is("intel") && __builtin_cpu_supports("avx512f") &&
-                          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                          __builtin_cpu_supports("avx512vl") && at::hasMKL() && at::hasMKLDNN();
+  static const bool has =
+      !__builtin_cpu_is("intel") && for_processor(true, false, false) && at::hasMKL() && at::hasMKLDNN();
   return has;
 #else
   return false;
