@@ -11,9 +11,6 @@ use crate::model::script::Class;
 /// gradient of a batch.
 pub(super) const MAX_DENSE: usize = 1 << 15;
 
-/// The path of the vectors of columns with more categories.
-pub(super) const SPARSE: &str = "sparse_codes";
-
 /// A learned vector for each category of each column, and one for unknown and missing categories: (N, columns) to
 /// (N, columns, width). An input, which is not NaN, is the index of a category; -1 and other indices stand for an unknown one.
 #[derive(Debug)]

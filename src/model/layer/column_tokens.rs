@@ -3,8 +3,7 @@
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::codes::{Codes, MAX_DENSE, SPARSE};
-use super::columns::{coded_script, extend, length, pick, pick_script};
+use super::columns::{CodedColumns, length, pick, pick_script};
 use super::{Layer, Parameters, product};
 use crate::data::column::FeatureGroup;
 use crate::model::Task;
@@ -33,17 +32,12 @@ use crate::model::script::{Class, Script};
 pub struct ColumnTokens {
     /// First feature and number of features of each column whose features have vectors.
     columns: Vec<(i64, i64)>,
-    /// Runs of indices of categories, whose tokens follow the others.
-    codes: Vec<(i64, i64)>,
-    /// Runs of indices of so many categories that their vectors have sparse gradients. Their tokens come last.
-    sparse_codes: Vec<(i64, i64)>,
+    /// Indices of categories, whose tokens follow the others; those with sparse gradients come last.
+    codes: CodedColumns,
     /// A vector for each feature of `columns`, (features, width).
     weight: Tensor,
     /// (columns, width); none in a factorization machine, where a field of 0 has no effect.
     bias: Option<Tensor>,
-    /// None without indices of categories.
-    categories: Option<Codes>,
-    sparse_categories: Option<Codes>,
 }
 
 impl ColumnTokens {
@@ -59,46 +53,25 @@ impl ColumnTokens {
     pub fn without_bias(path: &nn::Path, task: &Task, width: i64) -> Self {
         let all = vec![FeatureGroup::Number; task.input.features() as usize];
         let groups = if task.groups.is_empty() { &all } else { &task.groups };
-        let (mut columns, mut codes, mut counts) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut sparse_codes, mut sparse_counts) = (Vec::new(), Vec::new());
+        let (mut columns, mut codes) = (Vec::new(), CodedColumns::default());
         let mut first = 0;
         for group in groups {
             let count = group.features() as i64;
             match group {
-                FeatureGroup::Code { categories } if *categories > MAX_DENSE => {
-                    extend(&mut sparse_codes, first, count);
-                    sparse_counts.push(*categories);
-                }
-                FeatureGroup::Code { categories } => {
-                    extend(&mut codes, first, count);
-                    counts.push(*categories);
-                }
+                FeatureGroup::Code { categories } => codes.add(first, *categories),
                 _ if count > 0 => columns.push((first, count)),
                 _ => {}
             }
             first += count;
         }
-        ColumnTokens {
-            weight: path.parameter("weight", &[length(&columns), width], uniform(width)),
-            bias: None,
-            categories: (!counts.is_empty()).then(|| Codes::new(&(path / "codes"), &counts, width)),
-            sparse_categories: (!sparse_counts.is_empty())
-                .then(|| Codes::sparse(&(path / SPARSE), &sparse_counts, width)),
-            columns,
-            codes,
-            sparse_codes,
-        }
-    }
-
-    /// The embeddings of categories, each with its name and the runs of its indices.
-    fn coded(&self) -> impl Iterator<Item = (&'static str, &Codes, &[(i64, i64)])> {
-        let dense = self.categories.iter().map(|codes| ("codes", codes, &self.codes[..]));
-        dense.chain(self.sparse_categories.iter().map(|codes| (SPARSE, codes, &self.sparse_codes[..])))
+        let weight = path.parameter("weight", &[length(&columns), width], uniform(width));
+        codes.create(path, width);
+        ColumnTokens { columns, codes, weight, bias: None }
     }
 
     /// The number of columns.
     pub fn count(&self) -> i64 {
-        self.columns.len() as i64 + length(&self.codes) + length(&self.sparse_codes)
+        self.columns.len() as i64 + self.codes.count()
     }
 
     /// The tokens of rows (N, features) before the bias.
@@ -110,13 +83,15 @@ impl ColumnTokens {
             x.narrow(1, start, count).matmul(&self.weight.narrow(0, place, count)).unsqueeze(1)
         };
         let mut tokens: Vec<Tensor> = self.places().map(token).collect();
-        tokens.extend(self.coded().map(|(_, categories, runs)| categories.forward(&pick(x, runs), train)));
+        tokens.extend(
+            self.codes.tables().map(|(_, categories, runs)| categories.forward(&pick(x, runs), train)),
+        );
         Tensor::cat(&tokens, 1)
     }
 
     /// Whether each column is one feature, in order.
     fn is_single(&self) -> bool {
-        self.coded().next().is_none() && self.columns.iter().all(|(_, count)| *count == 1)
+        self.codes.count() == 0 && self.columns.iter().all(|(_, count)| *count == 1)
     }
 
     /// The place of the vectors of each column in the weight.
@@ -154,7 +129,7 @@ impl Layer for ColumnTokens {
                     )
                 };
                 let mut tokens: Vec<String> = self.places().map(token).collect();
-                tokens.extend(self.coded().map(|(name, ..)| format!("of_{name}")));
+                tokens.extend(self.codes.tables().map(|(name, ..)| format!("of_{name}")));
                 format!("torch.cat([{}], 1)", tokens.join(", "))
             }
         };
@@ -162,8 +137,7 @@ impl Layer for ColumnTokens {
             Some(_) => format!("torch.add({tokens}, self.bias)"),
             None => tokens,
         };
-        let vectors =
-            coded_script(self.coded(), |name, runs| format!("(self.{name}).forward({})", pick_script(runs)));
+        let vectors = self.codes.script(|name, runs| format!("(self.{name}).forward({})", pick_script(runs)));
         let forward = format!(
             "  def forward(self: {{class}}, input: Tensor) -> Tensor:\n    x = torch.flatten(input, 1, -1)\n{vectors}    \
              return {result}\n"
@@ -173,7 +147,9 @@ impl Layer for ColumnTokens {
             Some(bias) => class.parameter("bias", bias),
             None => class,
         };
-        Script::Class(self.coded().fold(class, |class, (name, codes, _)| class.child(name, codes.class())))
+        Script::Class(
+            self.codes.tables().fold(class, |class, (name, codes, _)| class.child(name, codes.class())),
+        )
     }
 
     fn describe(&self) -> String {
@@ -185,6 +161,6 @@ impl Layer for ColumnTokens {
     }
 
     fn sparse_parameters(&self) -> Vec<String> {
-        self.sparse_categories.iter().map(|_| format!("{SPARSE}.weight")).collect()
+        self.codes.sparse_parameters()
     }
 }

@@ -4,7 +4,7 @@ use tch::Tensor;
 use tch::nn;
 
 use super::Layer;
-use super::codes::{Codes, MAX_DENSE, SPARSE};
+use super::codes::{Codes, MAX_DENSE};
 use super::numbers::{NumberEmbedding, Numbers};
 use crate::data::column::FeatureGroup;
 use crate::model::Task;
@@ -34,61 +34,104 @@ use crate::model::script::{Class, Script};
 pub struct ColumnEmbedding {
     /// Runs of features that are numbers: first feature and length.
     numbers: Vec<(i64, i64)>,
-    /// Runs of indices of categories.
-    codes: Vec<(i64, i64)>,
-    /// Runs of indices of so many categories that their vectors have sparse gradients.
-    sparse_codes: Vec<(i64, i64)>,
     /// Runs of the other features.
     others: Vec<(i64, i64)>,
     embedding: Numbers,
-    /// None without indices of categories.
-    categories: Option<Codes>,
-    sparse_categories: Option<Codes>,
+    codes: CodedColumns,
 }
 
 impl ColumnEmbedding {
     /// Creates the parameters of the embeddings of numbers in `numbers` and of categories, vectors of `width` values, in `codes` and
     /// `sparse_codes` in `path`. Without feature groups, all features are numbers.
     pub fn new(path: &nn::Path, task: &Task, kind: NumberEmbedding, width: i64) -> Self {
-        let (mut numbers, mut codes, mut others) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut sparse_codes, mut counts, mut sparse_counts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut numbers, mut others, mut codes) = (Vec::new(), Vec::new(), CodedColumns::default());
         let all = vec![FeatureGroup::Number; task.input.features() as usize];
         let mut first = 0;
         for group in if task.groups.is_empty() { &all } else { &task.groups } {
             let length = group.features() as i64;
-            let runs = match group {
-                FeatureGroup::Number => &mut numbers,
-                FeatureGroup::Indicators { .. } => &mut others,
+            match group {
+                FeatureGroup::Number => extend(&mut numbers, first, length),
+                FeatureGroup::Indicators { .. } => extend(&mut others, first, length),
                 FeatureGroup::Tokens { .. } => unreachable!("models of tables reject texts"),
-                FeatureGroup::Code { categories } if *categories > MAX_DENSE => {
-                    sparse_counts.push(*categories);
-                    &mut sparse_codes
-                }
-                FeatureGroup::Code { categories } => {
-                    counts.push(*categories);
-                    &mut codes
-                }
+                FeatureGroup::Code { categories } => codes.add(first, *categories),
             };
-            extend(runs, first, length);
             first += length;
         }
         let embedding = Numbers::new(&(path / "numbers"), length(&numbers), kind);
-        let categories = (!counts.is_empty()).then(|| Codes::new(&(path / "codes"), &counts, width));
-        let sparse_categories =
-            (!sparse_counts.is_empty()).then(|| Codes::sparse(&(path / SPARSE), &sparse_counts, width));
-        ColumnEmbedding { numbers, codes, sparse_codes, others, embedding, categories, sparse_categories }
+        codes.create(path, width);
+        ColumnEmbedding { numbers, codes, others, embedding }
     }
 
     /// The number of values of an embedded example.
     pub fn outputs(&self) -> i64 {
-        let of_codes: i64 = self.coded().map(|(_, categories, runs)| length(runs) * categories.width()).sum();
+        let of_codes: i64 =
+            self.codes.tables().map(|(_, categories, runs)| length(runs) * categories.width()).sum();
         length(&self.numbers) * self.embedding.width() + of_codes + length(&self.others)
     }
+}
 
-    /// The embeddings of categories, each with its name and the runs of its indices.
-    fn coded(&self) -> impl Iterator<Item = (&'static str, &Codes, &[(i64, i64)])> {
-        let dense = self.categories.iter().map(|codes| ("codes", codes, &self.codes[..]));
-        dense.chain(self.sparse_categories.iter().map(|codes| (SPARSE, codes, &self.sparse_codes[..])))
+/// The columns of categories that are given by their index: those with few categories, and those with so many that their vectors have
+/// sparse gradients.
+#[derive(Debug, Default)]
+pub(super) struct CodedColumns([CodedRuns; 2]);
+
+/// Columns whose vectors are in one table.
+#[derive(Debug, Default)]
+struct CodedRuns {
+    runs: Vec<(i64, i64)>,
+    /// The number of categories of each column.
+    counts: Vec<usize>,
+    /// None without columns.
+    codes: Option<Codes>,
+}
+
+/// The paths of the two tables.
+const TABLES: [&str; 2] = ["codes", "sparse_codes"];
+
+impl CodedColumns {
+    /// Adds the column at the feature `first`.
+    pub fn add(&mut self, first: i64, categories: usize) {
+        let of = &mut self.0[usize::from(categories > MAX_DENSE)];
+        extend(&mut of.runs, first, 1);
+        of.counts.push(categories);
+    }
+
+    /// Creates `codes.weight` and `sparse_codes.weight`, vectors of `width` values, in `path`, each if it has columns.
+    pub fn create(&mut self, path: &nn::Path, width: i64) {
+        let new = [Codes::new, Codes::sparse];
+        for ((of, name), new) in self.0.iter_mut().zip(TABLES).zip(new) {
+            of.codes = (!of.counts.is_empty()).then(|| new(&(path / name), &of.counts, width));
+        }
+    }
+
+    /// The tables that have columns, each with its name and the runs of its indices.
+    pub fn tables(&self) -> impl Iterator<Item = (&'static str, &Codes, &[(i64, i64)])> {
+        TABLES
+            .into_iter()
+            .zip(&self.0)
+            .filter_map(|(name, of)| Some((name, of.codes.as_ref()?, &of.runs[..])))
+    }
+
+    /// The number of columns.
+    pub fn count(&self) -> i64 {
+        self.0.iter().map(|of| length(&of.runs)).sum()
+    }
+
+    /// TorchScript that sets `of_{name}` to the vectors of each table, and only then casts `x` to their dtype, which may not have all
+    /// indices.
+    pub fn script(&self, vectors: impl Fn(&str, &[(i64, i64)]) -> String) -> String {
+        let mut lines = String::new();
+        let mut last = None;
+        for (name, _, runs) in self.tables() {
+            lines += &format!("    of_{name} = {}\n", vectors(name, runs));
+            last = Some(name);
+        }
+        last.map_or(String::new(), |name| format!("{lines}    x = x.to(of_{name}.dtype)\n"))
+    }
+
+    /// The parameters with sparse gradients.
+    pub fn sparse_parameters(&self) -> Vec<String> {
+        self.0[1].codes.iter().map(|_| format!("{}.weight", TABLES[1])).collect()
     }
 }
 
@@ -125,21 +168,6 @@ pub(super) fn pick_script(runs: &[(i64, i64)]) -> String {
     }
 }
 
-/// TorchScript that sets `of_{name}` to the vectors of each embedding of categories, and only then casts `x` to their dtype, which may not
-/// have all indices.
-pub(super) fn coded_script<'a>(
-    coded: impl Iterator<Item = (&'static str, &'a Codes, &'a [(i64, i64)])>,
-    vectors: impl Fn(&str, &[(i64, i64)]) -> String,
-) -> String {
-    let mut lines = String::new();
-    let mut last = None;
-    for (name, _, runs) in coded {
-        lines += &format!("    of_{name} = {}\n", vectors(name, runs));
-        last = Some(name);
-    }
-    last.map_or(String::new(), |name| format!("{lines}    x = x.to(of_{name}.dtype)\n"))
-}
-
 impl Layer for ColumnEmbedding {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let x = x.flatten(1, -1);
@@ -147,7 +175,7 @@ impl Layer for ColumnEmbedding {
         if !self.numbers.is_empty() {
             parts.push(self.embedding.forward(&pick(&x, &self.numbers)).flatten(1, -1));
         }
-        for (_, categories, runs) in self.coded() {
+        for (_, categories, runs) in self.codes.tables() {
             parts.push(categories.forward(&pick(&x, runs), train).flatten(1, -1));
         }
         if !self.others.is_empty() {
@@ -164,11 +192,11 @@ impl Layer for ColumnEmbedding {
         let embedded = |name: &str, runs: &[(i64, i64)]| {
             format!("torch.flatten((self.{name}).forward({}), 1, -1)", pick_script(runs))
         };
-        let vectors = coded_script(self.coded(), embedded);
+        let vectors = self.codes.script(embedded);
         if !self.numbers.is_empty() {
             parts.push(embedded("numbers", &self.numbers));
         }
-        parts.extend(self.coded().map(|(name, ..)| format!("of_{name}")));
+        parts.extend(self.codes.tables().map(|(name, ..)| format!("of_{name}")));
         if !self.others.is_empty() {
             parts.push(pick_script(&self.others));
         }
@@ -184,7 +212,7 @@ impl Layer for ColumnEmbedding {
         if !self.numbers.is_empty() {
             class = class.child("numbers", self.embedding.class());
         }
-        for (name, categories, _) in self.coded() {
+        for (name, categories, _) in self.codes.tables() {
             class = class.child(name, categories.class());
         }
         Script::Class(class)
@@ -192,7 +220,7 @@ impl Layer for ColumnEmbedding {
 
     fn describe(&self) -> String {
         let [numbers, others] = [&self.numbers, &self.others].map(|runs| length(runs));
-        let codes: i64 = self.coded().map(|(_, _, runs)| length(runs)).sum();
+        let codes = self.codes.count();
         let codes = if codes > 0 { format!(", {codes} embedded categories") } else { String::new() };
         format!("{numbers} {}{codes}, {others} indicators", self.embedding.describe())
     }
@@ -202,6 +230,6 @@ impl Layer for ColumnEmbedding {
     }
 
     fn sparse_parameters(&self) -> Vec<String> {
-        self.sparse_categories.iter().map(|_| format!("{SPARSE}.weight")).collect()
+        self.codes.sparse_parameters()
     }
 }
