@@ -13,7 +13,9 @@ train: build data ## Train on the digits (ARGS="--epochs 20" passes options)
 
 test: libtorch data ## Run all tests that do not need PyTorch for Python
 	@scripts/check-tools examples
-	cargo test --release --workspace --lib --bins --tests --examples
+	@# Tests run the examples, which `cargo test` with a choice of targets builds as tests only.
+	cargo build --release --workspace --examples
+	cargo test --release --workspace --lib --bins --tests
 	@# Each runs in a process of its own, so that they do not share a random generator.
 	RUST_TEST_THREADS=$$(getconf _NPROCESSORS_ONLN) cargo test --release --workspace --doc
 	cmake=$$(command -v cmake || { python=$$(scripts/python-env cmake) && echo "$${python%/*}/cmake"; }) && \
