@@ -22,6 +22,10 @@ FAMILIES = {
         {"dim": 24, "n_layers": 3, "n_heads": 4, "hidden_dim": 40, "max_position_embeddings": 64},
     ),
     "roberta": (transformers.RobertaConfig, {**SIZES, "max_position_embeddings": 66, "type_vocab_size": 1}),
+    "xlm-roberta": (
+        transformers.XLMRobertaConfig,
+        {**SIZES, "max_position_embeddings": 66, "type_vocab_size": 1},
+    ),
     "modernbert": (
         transformers.ModernBertConfig,
         {**SIZES, "num_hidden_layers": 4, "max_position_embeddings": 64, "local_attention": 8},
@@ -70,7 +74,7 @@ def main(folder, family, length):
     folder = pathlib.Path(folder)
     tokenizer_file = folder / "tokenizer.json"
     names = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    if "<pad>" in json.loads(tokenizer_file.read_text())["model"]["vocab"]:
+    if "<pad>" in dict(json.loads(tokenizer_file.read_text())["model"]["vocab"]):
         names = {"pad_token": "<pad>", "cls_token": "<s>", "sep_token": "</s>"}
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(tokenizer_file), **names)
     published = family == "published"

@@ -14,6 +14,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::python::python_with_transformers;
 use crate::support::text;
+use crate::texts::unigram;
 
 /// Texts, some with a second text.
 const TEXTS: [(&str, Option<&str>); 10] = [
@@ -95,10 +96,18 @@ fn check(folder: &Path, length: usize, expected: &Tensors) {
 }
 
 fn check_family(family: &str, kind: TrainedKind) {
+    check_tokenizer(family, &train(kind, &lines(), 400).unwrap().to_json().unwrap());
+}
+
+/// The texts and the other texts.
+fn lines() -> Vec<&'static str> {
+    TEXTS.iter().flat_map(|(text, pair)| [*text, pair.unwrap_or("")]).collect()
+}
+
+/// Compares an encoder of a family with this `tokenizer.json`.
+fn check_tokenizer(family: &str, tokenizer: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let texts: Vec<&str> = TEXTS.iter().flat_map(|(text, pair)| [*text, pair.unwrap_or("")]).collect();
-    let tokenizer = train(kind, &texts, 400).unwrap();
-    std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_json().unwrap()).unwrap();
+    std::fs::write(folder.path().join("tokenizer.json"), tokenizer).unwrap();
     let expected = reference(folder.path(), family, LENGTH);
     check(folder.path(), LENGTH, &expected);
 }
@@ -115,6 +124,12 @@ fn bert_and_distilbert_compute_the_hidden_states_and_logits_of_transformers() {
 fn roberta_and_modernbert_compute_the_hidden_states_and_logits_of_transformers() {
     check_family("roberta", TrainedKind::ByteLevelBpe);
     check_family("modernbert", TrainedKind::WordPiece);
+}
+
+#[test]
+#[ignore = "needs Python torch and transformers: make test-python"]
+fn xlm_roberta_computes_the_hidden_states_and_logits_of_transformers() {
+    check_tokenizer("xlm-roberta", &unigram(&lines()));
 }
 
 /// The folder of all-MiniLM-L6-v2.

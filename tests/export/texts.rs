@@ -6,6 +6,7 @@ use std::process::Command;
 
 use cresset::data::tokenizer::{TrainedKind, train};
 use cresset_bridge::script::Module;
+use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
 use crate::programs::{bash, shown_command};
@@ -132,25 +133,44 @@ fn tokenizers_with_a_vocabulary_are_part_of_the_file() {
     assert!(stderr(&refused).contains("no.json: "), "{}", stderr(&refused));
 }
 
-/// The `tokenizer.json` of a Unigram model that knows the words and the characters of these lines.
-fn unigram(lines: &[&str]) -> String {
+/// The `tokenizer.json` of XLM-RoBERTa with a Unigram model that knows the words and the characters of these lines.
+pub fn unigram(lines: &[&str]) -> String {
     let words: BTreeSet<String> =
         lines.iter().flat_map(|line| line.split([' ', ','])).map(|word| format!("▁{word}")).collect();
     let characters: BTreeSet<String> = words.iter().flat_map(|word| word.chars()).map(String::from).collect();
-    let scored = |tokens: &BTreeSet<String>, score: f64| -> Vec<serde_json::Value> {
-        tokens.iter().map(|token| serde_json::json!([token, score])).collect()
+    let scored = |tokens: &BTreeSet<String>, score: f64| -> Vec<Value> {
+        tokens.iter().map(|token| json!([token, score])).collect()
     };
-    let special = vec![serde_json::json!(["<unk>", 0.0]), serde_json::json!(["<pad>", 0.0])];
+    let special = ["<s>", "<pad>", "</s>", "<unk>"];
     let longer: BTreeSet<String> = words.difference(&characters).cloned().collect();
-    let vocabulary = [special, scored(&longer, -4.5), scored(&characters, -7.25)].concat();
-    let model =
-        serde_json::json!({"type": "Unigram", "unk_id": 0, "vocab": vocabulary, "byte_fallback": false});
-    let marks = serde_json::json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true});
-    serde_json::json!({
-        "version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": marks, "post_processor": null,
-        "decoder": null, "model": model
+    let first: Vec<Value> = special.iter().map(|token| json!([token, 0.])).collect();
+    let vocabulary = [first, scored(&longer, -4.5), scored(&characters, -7.25)].concat();
+    let added: Vec<Value> = (0..).zip(special).map(|(id, token)| added_token(id, token)).collect();
+    let part = |kind: &str, id: &str| json!({kind: {"id": id, "type_id": 0}});
+    let [start, end] = ["<s>", "</s>"].map(|token| part("SpecialToken", token));
+    let [first, second] = ["A", "B"].map(|text| part("Sequence", text));
+    let special_token = |token: &str, id: i64| json!({"id": token, "ids": [id], "tokens": [token]});
+    json!({
+        "version": "1.0",
+        "added_tokens": added,
+        "normalizer": null,
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [start, first, end],
+            "pair": [start, first, end, end, second, end],
+            "special_tokens": {"<s>": special_token("<s>", 0), "</s>": special_token("</s>", 2)},
+        },
+        "decoder": null,
+        "model": {"type": "Unigram", "unk_id": 3, "vocab": vocabulary, "byte_fallback": false},
     })
     .to_string()
+}
+
+fn added_token(id: i64, content: &str) -> Value {
+    json!({
+        "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true
+    })
 }
 
 /// The C++ example.
