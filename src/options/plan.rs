@@ -5,7 +5,7 @@ use crate::train::{Identity, Plan};
 
 /// Options that earlier versions did not have, with the value that means the same as their absence, so that runs of these versions
 /// can be resumed.
-const AS_BEFORE: [(&str, &str); 15] = [
+const AS_BEFORE: [(&str, &str); 16] = [
     ("column_types", "basic"),
     ("mask_categories", "0.0"),
     ("monitor", "loss"),
@@ -19,6 +19,7 @@ const AS_BEFORE: [(&str, &str); 15] = [
     ("temperature", "4.0"),
     ("teacher_share", "0.7"),
     ("length_buckets", "false"),
+    ("char_ngrams", "0"),
     ("stream", "auto"),
     ("stream", "never"),
 ];

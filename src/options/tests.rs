@@ -23,6 +23,7 @@ fn every_option_is_among_the_entries() {
     config.reading.tokenizer = Some("tokenizer.json".into());
     config.reading.max_length = Some(64);
     config.reading.vocab_size = Some(500);
+    config.reading.char_ngrams = 4;
     config.reading.keep = Some("key".into());
     config.reading.schema = Some("schema.toml".into());
     config.reading.group = Some(ColumnChoice::Number(2));

@@ -26,6 +26,9 @@ pub struct Facts {
     pub shape: InputShape,
     /// Whether the examples are token ids of texts.
     pub is_text: bool,
+    /// The share of the words of a training text, from 0 to 1, that are in no other text, on average; 0 for texts that have a tokenizer with a
+    /// vocabulary, and for other data.
+    pub rare_words: f64,
     /// Whether the examples can be augmented: images with a known range of values.
     pub can_augment: bool,
     /// What is predicted.
@@ -103,6 +106,7 @@ impl Facts {
             examples: 0,
             validation: 0,
             is_text: false,
+            rare_words: 0.,
             can_augment: shape.image().is_some(),
             shape,
             task: TaskKind::Classification,

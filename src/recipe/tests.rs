@@ -116,6 +116,8 @@ fn the_choices_follow_from_the_facts() {
             "small images",
             &[("model", ""), ("lr", "2e-4"), ("epochs", "12"), ("head_epochs", "")],
         ),
+        ("texts", Facts { rare_words: 0.3, ..texts() }, "texts", &[("model", "bow"), ("char_ngrams", "")]),
+        ("names", Facts { rare_words: 0.9, ..texts() }, "texts", &[("model", "bow"), ("char_ngrams", "4")]),
         (
             "texts with a pretrained encoder",
             Facts { start: Start::Pretrained, head: Head::Open, ..texts() },

@@ -163,6 +163,17 @@ fn head(config: &Config, world: &World) -> Head {
     }
 }
 
+/// The share of rare words among those of texts that are hashed.
+fn rare_words(config: &Config, dataset: &Dataset, train: &[usize]) -> f64 {
+    let has_vocabulary = config.pretrained.is_some()
+        || config.reading.tokenizer.is_some()
+        || config.reading.vocab_size.is_some();
+    match &dataset.texts {
+        Some(texts) if !has_vocabulary => texts.rare_words(train),
+        _ => 0.,
+    }
+}
+
 /// Options that a bag does not have, or that choose the validation set.
 const WITHOUT_BAG: [&str; 19] = [
     "bag",
@@ -204,6 +215,7 @@ fn facts(config: &Config, dataset: &Dataset, world: &World) -> Result<Facts> {
         examples: split.train.len(),
         validation: split.validation.len(),
         is_text: dataset.is_text(),
+        rare_words: rare_words(config, dataset, &train),
         can_augment: dataset.is_image_data(),
         counts: dataset.label_counts_of(&train),
         task: dataset.task(),

@@ -82,6 +82,15 @@ fn a_cpp_program_passes_strings() {
         assert!(output.status.success(), "{}", stderr(&output));
         check(&String::from_utf8(output.stdout).unwrap(), &expected(folder.path(), &file));
     }
+    let (ngrams, table) = (folder.path().join("ngrams"), folder.path().join("mails.csv"));
+    let data = mail_options(&table);
+    train_once(
+        &ngrams,
+        &[&data[..], &["--model", "bow", "--char-ngrams", "4", "--epochs", "3", "--lr", "0.01"]].concat(),
+    );
+    let file = ngrams.join("model.pt");
+    let output = Command::new(&program).arg(&file).args(TEXTS).output().unwrap();
+    check(&String::from_utf8(output.stdout).unwrap(), &expected(folder.path(), &file));
     // Invalid UTF-8 is a text, too.
     use std::os::unix::ffi::OsStrExt;
     let bytes = std::ffi::OsStr::from_bytes(b"free \xff\xc3 prize \xf0\x9f");

@@ -99,6 +99,51 @@ fn a_column_of_prose_alone_is_found_and_text_files_are_predicted() {
     assert_eq!(classes.len(), 4);
 }
 
+/// A table of names, of which nearly each is different: those of a class end alike.
+fn names(folder: &Path) -> PathBuf {
+    let mut lines = "name,kind\n".to_string();
+    for number in 0..600 {
+        let (ends, class) =
+            if number % 2 == 0 { (["ia", "ella", "ina"], "f") } else { (["ert", "on", "ard"], "m") };
+        let letter = |step: usize| char::from(b"bcdfghklmnprst"[number * step / 7 % 14]);
+        let vowel = |step: usize| char::from(b"aeiou"[number * step / 3 % 5]);
+        let start = [letter(3), vowel(5), letter(11), vowel(2), letter(1)];
+        writeln!(lines, "{}{},{class}", start.iter().collect::<String>(), ends[number / 2 % 3]).unwrap();
+    }
+    let path = folder.join("names.csv");
+    std::fs::write(&path, lines).unwrap();
+    path
+}
+
+#[test]
+fn a_column_of_names_is_learned_by_character_ngrams() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = names(folder.path());
+    let train = |out: &Path, own: &[&str]| {
+        let arguments = ["train", "--data", text(&data), "--out", text(out), "--threads", "1"];
+        let output = run([&arguments[..], own].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let (out, words) = (folder.path().join("run"), folder.path().join("words"));
+    let said = train(&out, &[]);
+    assert!(said.contains("char-ngrams 4: 100 % of the words of a text are in no other one"), "{said}");
+    train(&words, &["--char-ngrams", "0"]);
+    let (with, without) = (accuracy(&out), accuracy(&words));
+    assert!(with > 95. && without < 60., "{with} {without}");
+
+    let file = folder.path().join("new.txt");
+    std::fs::write(&file, "Zuzuella").unwrap();
+    assert!(succeed(["predict", text(&out), text(&file)]).contains("new.txt,f,"));
+    let values = folder.path().join("values.json");
+    let page = folder.path().join("explained");
+    succeed(["explain", text(&out), text(&file), "--json", text(&values), "--out", text(&page)]);
+    let explained = std::fs::read_to_string(&values).unwrap();
+    assert_eq!(explained.matches("\"word\":").count(), 1, "{explained}");
+    let inspected = succeed(["inspect", text(&out.join("model.pt")), "--verify"]);
+    assert!(inspected.contains("as recorded"), "{inspected}");
+}
+
 #[test]
 fn a_folder_of_texts_has_a_class_a_subfolder() {
     let folder = tempfile::tempdir().unwrap();
@@ -356,6 +401,8 @@ fn models_refuse_what_they_do_not_take() {
     assert!(said.contains("--text takes at most two columns"), "{said}");
     let said = fails(&["--text", "body", "--max-length", "0"]);
     assert!(said.contains("expected a whole number from 1 to 65536"), "{said}");
+    let said = fails(&["--text", "body", "--char-ngrams", "3", "--vocab-size", "100"]);
+    assert!(said.contains("--char-ngrams are for hashed words"), "{said}");
     let said =
         fails(&["--text", "body", "--normalization", "quantiles", "--recipe", "none", "--model", "bow"]);
     assert!(said.contains("--normalization quantiles requires a table of numbers"), "{said}");

@@ -67,7 +67,7 @@ pub fn features(text: &str, count: usize) -> Vec<f32> {
 }
 
 /// A polynomial hash, in arithmetic that TorchScript has, too.
-fn hash(start: u64, bytes: &[u8]) -> u64 {
+pub(crate) fn hash(start: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(start, |hash, byte| (hash * MULTIPLIER + u64::from(*byte) + 1) % MODULUS)
 }
 

@@ -42,6 +42,7 @@ fn is_same_but_for_decoding(before: &DataOptions, options: &DataOptions) -> bool
         tokenizer: before.tokenizer.clone(),
         max_length: before.max_length,
         vocab_size: before.vocab_size,
+        char_ngrams: before.char_ngrams,
         ..options.clone()
     };
     as_before == *before

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::char_ngrams;
+use crate::hashing;
 #[cfg(feature = "tokenizers")]
 use crate::tokenizer::Tokenizer;
 
@@ -28,6 +30,10 @@ pub enum Tokenization {
     Hashed {
         /// The number of ids.
         buckets: u32,
+        /// The length of the longest character n-grams of words, which follow their word (see [`char_ngrams`](crate::char_ngrams)); 0
+        /// for words alone.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        char_ngrams: u32,
     },
     /// The ids of a tokenizer with a vocabulary, plus 2.
     #[cfg(feature = "tokenizers")]
@@ -37,9 +43,13 @@ pub enum Tokenization {
     },
 }
 
+fn is_zero(value: &u32) -> bool {
+    *value == 0
+}
+
 impl Default for Tokenization {
     fn default() -> Self {
-        Tokenization::Hashed { buckets: BUCKETS }
+        Tokenization::Hashed { buckets: BUCKETS, char_ngrams: 0 }
     }
 }
 
@@ -47,7 +57,7 @@ impl Tokenization {
     /// The number of ids, with those of padding and separator.
     pub fn vocabulary(&self) -> usize {
         match self {
-            Tokenization::Hashed { buckets } => *buckets as usize,
+            Tokenization::Hashed { buckets, .. } => *buckets as usize,
             #[cfg(feature = "tokenizers")]
             Tokenization::Vocabulary { tokenizer } => tokenizer.vocabulary() + RESERVED as usize,
         }
@@ -64,9 +74,9 @@ impl Tokenization {
     /// A text that a tokenizer cannot encode.
     pub fn ids(&self, text: &str, length: usize) -> Result<Vec<u32>, String> {
         match self {
-            Tokenization::Hashed { buckets } => {
-                let words = words(text.as_bytes()).take(length);
-                Ok(words.map(|word| RESERVED + word.hash % (buckets - RESERVED)).collect())
+            Tokenization::Hashed { buckets, char_ngrams } => {
+                let hashes = words(text.as_bytes()).flat_map(|word| hashes(text, word, *char_ngrams));
+                Ok(hashes.take(length).map(|hash| RESERVED + hash % (buckets - RESERVED)).collect())
             }
             #[cfg(feature = "tokenizers")]
             Tokenization::Vocabulary { tokenizer } => {
@@ -77,14 +87,17 @@ impl Tokenization {
     }
 
     /// The bytes of the first tokens of a text, at most `length`, in the order of [`Tokenization::ids`]: the first byte and the one after
-    /// the last; none for tokens that are not in the text, such as `[CLS]`.
+    /// the last; none for tokens that are not in the text, such as `[CLS]`. Character n-grams have the bytes of their word.
     ///
     /// # Errors
     /// Those of [`Tokenization::ids`].
     pub fn spans(&self, text: &str, length: usize) -> Result<Vec<Option<(usize, usize)>>, String> {
         match self {
-            Tokenization::Hashed { .. } => {
-                Ok(words(text.as_bytes()).take(length).map(|word| Some((word.start, word.end))).collect())
+            Tokenization::Hashed { char_ngrams, .. } => {
+                let spans = words(text.as_bytes()).flat_map(|word| {
+                    hashes(text, word, *char_ngrams).map(move |_| Some((word.start, word.end)))
+                });
+                Ok(spans.take(length).collect())
             }
             #[cfg(feature = "tokenizers")]
             Tokenization::Vocabulary { tokenizer } => {
@@ -117,6 +130,13 @@ impl Tokenization {
     }
 }
 
+/// The hash of a word of the text, and those of its character n-grams.
+fn hashes(text: &str, word: Word, char_ngrams: u32) -> impl Iterator<Item = u32> {
+    let longest = if word.is_single { 0 } else { char_ngrams };
+    let parts = char_ngrams::hashes(&text.as_bytes()[word.start..word.end], longest);
+    std::iter::once(word.hash).chain(parts)
+}
+
 /// A word of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word {
@@ -126,13 +146,9 @@ pub struct Word {
     pub end: usize,
     /// The hash of the word in ASCII lower case, below 2³¹ - 1.
     pub hash: u32,
+    /// Whether it is a character of a script without spaces, a symbol or an emoji.
+    pub is_single: bool,
 }
-
-/// The modulus of hashes, a prime, so that products fit in 64 bits.
-pub const HASH_MODULUS: u64 = (1 << 31) - 1;
-
-/// The multiplier of hashes.
-pub const HASH_MULTIPLIER: u64 = 1_000_003;
 
 /// The use of a character in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,13 +177,13 @@ pub fn words(text: &[u8]) -> impl Iterator<Item = Word> {
                 (CharacterClass::Separator, None) => at = end,
                 (CharacterClass::Separator | CharacterClass::Single, Some(_)) => break,
                 (CharacterClass::Single, None) => {
-                    let word = Word { start: at, end, hash: hash(1, &text[at..end]) };
+                    let word = Word { start: at, end, hash: hash(1, &text[at..end]), is_single: true };
                     at = end;
                     return Some(word);
                 }
                 (CharacterClass::Letter, _) => {
                     let (start, before) = word.map_or((at, 1), |word| (word.start, word.hash));
-                    word = Some(Word { start, end, hash: hash(before, &text[at..end]) });
+                    word = Some(Word { start, end, hash: hash(before, &text[at..end]), is_single: false });
                     at = end;
                 }
             }
@@ -204,11 +220,10 @@ fn character(text: &[u8], at: usize) -> (CharacterClass, usize) {
     }
 }
 
-/// A polynomial hash, in arithmetic that TorchScript has, too.
+/// The [hash](hashing::hash) of bytes in ASCII lower case, after others.
 fn hash(start: u32, bytes: &[u8]) -> u32 {
     let lower = bytes.iter().map(u8::to_ascii_lowercase);
-    lower.fold(u64::from(start), |hash, byte| (hash * HASH_MULTIPLIER + u64::from(byte) + 1) % HASH_MODULUS)
-        as u32
+    lower.fold(start.into(), |sum, byte| hashing::hash(sum, &[byte])) as u32
 }
 
 #[cfg(test)]

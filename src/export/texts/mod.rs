@@ -116,7 +116,7 @@ fn columns(layout: &TableLayout) -> impl Iterator<Item = (&Tokenization, usize)>
 /// A tokenizer that has no TorchScript.
 fn tokenizer(tokenization: &Tokenization, length: usize) -> Result<Class, String> {
     match tokenization {
-        Tokenization::Hashed { buckets } => Ok(hashed::class(*buckets, length)),
+        Tokenization::Hashed { buckets, char_ngrams } => Ok(hashed::class(*buckets, *char_ngrams, length)),
         Tokenization::Vocabulary { tokenizer } => {
             let encode = format!(
                 "  def encode(self: {{class}}, text: str) -> List[int]:\n    ids = annotate(List[int], [])\n    \

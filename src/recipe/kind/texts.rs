@@ -16,6 +16,12 @@ const LONGEST_ON_CPU: i64 = 256;
 /// directions, and longer vectors only make files larger and steps slower. It is the default of the model.
 const MOST_DIRECTIONS: usize = 16;
 
+/// The share of rare words from which character n-grams are tokens, too.
+const MANY_RARE_WORDS: f64 = 0.5;
+
+/// The length of the longest character n-grams.
+const CHAR_NGRAMS: u32 = 4;
+
 fn choose(facts: &Facts) -> Vec<Choice> {
     match facts.start {
         Start::Scratch => {}
@@ -41,7 +47,13 @@ fn choose(facts: &Facts) -> Vec<Choice> {
         if let 2..=MOST_DIRECTIONS = facts.counts.len() {
             model = model.set("model_options", format!("width={}", facts.counts.len().next_power_of_two()));
         }
-        return vec![model, length(epochs(facts.examples), 1), rate];
+        let mut choices = vec![model, length(epochs(facts.examples), 1), rate];
+        if facts.rare_words >= MANY_RARE_WORDS {
+            let reason =
+                format!("{:.0} % of the words of a text are in no other one", 100. * facts.rare_words);
+            choices.push(Choice::new(reason).set("char_ngrams", CHAR_NGRAMS));
+        }
+        return choices;
     }
     let mut choices = vec![
         length(epochs(facts.examples), 4),

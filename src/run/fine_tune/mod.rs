@@ -15,11 +15,12 @@ pub use control::train_control;
 pub use promotion::{Objection, PREVIOUS, Promotion, objections, promote};
 
 /// Options that, like those of the split, cannot change in fine-tuning.
-const FIXED_OPTIONS: [&str; 12] = [
+const FIXED_OPTIONS: [&str; 13] = [
     "image_size",
     "tokenizer",
     "vocab_size",
     "max_length",
+    "char_ngrams",
     "normalization",
     "model",
     "model_options",

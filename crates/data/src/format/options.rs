@@ -55,6 +55,9 @@ options! {
         /// Maximum number of tokens of a text; further ones are not used [default: the longest text, at most 1024, or the maximum of the tokenizer]
         pub max_length: Option<u32> = option("TOKENS").parser(parse::within(1..=65_536)).heading(DATA),
 
+        /// Length of the longest character n-grams, which become tokens beside the words: for names and other short texts; 0: none
+        pub char_ngrams: u32 = option("N").default("0").parser(parse::within(0..=8)).heading(DATA),
+
         /// How to handle missing values in a table
         pub missing: Missing = option("POLICY").default("value").heading(DATA),
 

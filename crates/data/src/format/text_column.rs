@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::texts::TextIds;
 #[cfg(feature = "tokenizers")]
 use crate::tokenizer::Tokenizer;
-use crate::tokens::{MAX_LENGTH, Tokenization};
+use crate::tokens::{BUCKETS, MAX_LENGTH, Tokenization};
 use crate::{Dataset, InputShape, Inputs, TableLayout, parallel};
 
 /// The token ids of texts, as the options say.
@@ -31,13 +31,18 @@ pub(crate) fn tokenize(texts: &[String], options: &DataOptions) -> Result<TextId
 /// How the options tokenize texts, and the maximum number of tokens: [`MAX_LENGTH`] unless it is given, or that of the tokenizer.
 fn tokenization(options: &DataOptions) -> Result<(Tokenization, usize)> {
     let given = options.max_length.map(|length| length as usize);
+    let most = given.unwrap_or(MAX_LENGTH);
+    let trained = TrainedVocabulary::of(options)?;
+    if options.char_ngrams > 0 && (trained.is_some() || options.tokenizer.is_some()) {
+        let problem = "--char-ngrams are for hashed words, and the texts have a tokenizer with a vocabulary; remove --char-ngrams, or \
+                       --tokenizer, --vocab-size and --pretrained";
+        return Err(Error::Usage(problem.to_string()));
+    }
     match &options.tokenizer {
         // The vocabulary is trained after the split.
-        _ if TrainedVocabulary::of(options)?.is_some() => {
-            Ok((Tokenization::default(), given.unwrap_or(MAX_LENGTH)))
-        }
+        _ if trained.is_some() => Ok((Tokenization::default(), most)),
         Some(file) => of_file(file, given),
-        None => Ok((Tokenization::default(), given.unwrap_or(MAX_LENGTH))),
+        None => Ok((Tokenization::Hashed { buckets: BUCKETS, char_ngrams: options.char_ngrams }, most)),
     }
 }
 

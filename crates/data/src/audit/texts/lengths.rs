@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::phrases::LeakingPhrase;
 use crate::column::ColumnKind;
 use crate::texts::ColumnTexts;
-use crate::tokens::{PADDING, Tokenization, words};
+use crate::tokens::{PADDING, Tokenization};
 use crate::{Dataset, Inputs, parallel};
 
 /// The lengths of the texts of a data set; those of a pair are added.
@@ -109,7 +109,7 @@ impl RowCounts {
             first += length;
             let (tokens, is_cut) = match tokenization {
                 Tokenization::Hashed { .. } => {
-                    let count = words(text.as_bytes()).count();
+                    let count = tokenization.ids(text, usize::MAX).map_or(0, |ids| ids.len());
                     (count, count > *length)
                 }
                 // A text of as many tokens as are used was probably cut by the tokenizer.

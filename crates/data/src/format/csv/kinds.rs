@@ -86,6 +86,10 @@ impl TextColumnCells<'_> {
         if is_identifier && cells >= MIN_ROWS && !self.is_kept {
             return Use::LeftOut(ALL_DIFFERENT);
         }
+        // Most of them are in no other row, but names and words have parts in common.
+        if is_many && 2 * different > cells && self.are_words() {
+            return input(ColumnKind::Text { features: hashing::FEATURES });
+        }
         input(self.categories())
     }
 
@@ -128,6 +132,17 @@ impl TextColumnCells<'_> {
     /// The number of words of all distinct texts.
     fn words(&self) -> usize {
         self.texts.iter().map(|(text, _)| text.split_whitespace().count()).sum()
+    }
+
+    /// Whether at least four fifths of the characters are letters or spaces, unlike those of codes.
+    fn are_words(&self) -> bool {
+        let is_of_words = |character: &char| character.is_alphabetic() || character.is_whitespace();
+        let (mut all, mut of_words) = (0, 0);
+        for (text, _) in &self.texts {
+            all += text.chars().count();
+            of_words += text.chars().filter(is_of_words).count();
+        }
+        5 * of_words >= 4 * all
     }
 
     /// The categories, one-hot encoded unless they are many, and hashed if they are more than [`MAX_CATEGORIES`].
@@ -260,6 +275,11 @@ mod tests {
         assert_eq!(categories.len(), 100);
     }
 
+    fn name(row: usize) -> String {
+        let letter = |at: usize| char::from(b'a' + (at % 26) as u8);
+        format!("Jo{}{}", letter(row), letter(row / 2))
+    }
+
     #[test]
     fn lists_dates_booleans_prose_and_identifiers_are_recognized() {
         let lists = ["Action|Comedy", "Comedy", "Action", "Drama|Action", "Drama", "Drama|Comedy"];
@@ -273,6 +293,10 @@ mod tests {
             |name, rows: &[String]| named(infer(name, &rows.iter().map(String::as_str).collect::<Vec<_>>()));
         assert_eq!(of("note", &rows(|row| format!("this is the note number {row}"))), "text");
         assert_eq!(of("code", &rows(|row| format!("A{row}"))), ALL_DIFFERENT);
+        assert_eq!(of("name", &rows(name)), ALL_DIFFERENT);
+        assert_eq!(of("name", &[rows(name), rows(name)[..5].to_vec()].concat()), "text");
+        assert_eq!(of("name", &[rows(name), rows(name)].concat()), "category");
+        assert_eq!(of("city", &rows(|row| name(row % 10))), "category");
         assert_eq!(of("user_id", &rows(|row| format!("A{}", row.max(1)))), "category");
         assert_eq!(named(infer("x", &["", ""])), EMPTY);
     }
