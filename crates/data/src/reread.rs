@@ -19,7 +19,7 @@ impl Dataset {
         if !is_same_but_for_decoding(before, options) {
             return Ok(None);
         }
-        if self.texts.is_some() {
+        if self.has_texts() {
             return self.retokenized(options).map(Some);
         }
         let (Inputs::Images(_), Some((channels, ..))) = (&self.inputs, self.shape.image()) else {

@@ -85,10 +85,7 @@ fn unsupported(options: &DataOptions) -> Option<&'static str> {
         (options.task == Some(TaskKind::Multilabel), "--task multilabel"),
         (options.group.is_some(), "--group"),
         (options.exclude.is_some(), "--exclude"),
-        (options.text.is_some(), "--text"),
         (options.user.is_some(), "--user"),
-        (options.tokenizer.is_some(), "--tokenizer"),
-        (options.vocab_size.is_some(), "--vocab-size"),
     ];
     found.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
 }

@@ -104,7 +104,7 @@ impl TextIds {
 
 /// The tokenization for texts of at most so many tokens, and the maximum that it has then. A tokenizer with a vocabulary leaves out the
 /// end of the text and keeps the special tokens after it.
-fn shortened(tokenization: Tokenization, longest: usize) -> Result<(Tokenization, usize)> {
+pub(crate) fn shortened(tokenization: Tokenization, longest: usize) -> Result<(Tokenization, usize)> {
     match tokenization {
         #[cfg(feature = "tokenizers")]
         Tokenization::Vocabulary { tokenizer } => {

@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Preprocessing, TensorDataset, TrainTensors, features};
+use super::{Preprocessing, TensorDataset, TrainTensors, features, tokens};
 use crate::data::options::Missing;
 use crate::data::stored::StoredRows;
 use crate::data::{Dataset, Targets};
@@ -25,6 +25,9 @@ impl Preprocessing {
         missing: Missing,
         quantiles: bool,
     ) -> Result<Self> {
+        if let Some(tokens) = tokens::preprocessing(dataset).filter(|_| !quantiles) {
+            return Ok(tokens);
+        }
         let most = (SAMPLED / stored.width().max(1)).max(1);
         let every = train.len().div_ceil(most).max(1);
         let rows: Vec<i64> = train.iter().copied().step_by(every).collect();
@@ -76,8 +79,9 @@ impl Moments {
 /// Calls `work` with the training rows of each block, float64 (N, features).
 fn each_block(stored: &StoredRows, train: &[i64], mut work: impl FnMut(Tensor)) -> Result<()> {
     Ok(stored.for_each_block(train, |block, rows| {
-        let values = stored.features(std::slice::from_ref(block), rows);
+        let values = stored.features(std::slice::from_ref(block), rows)?;
         let size = [rows.len() as i64, stored.width() as i64];
         work(Tensor::from_slice(&values).view(size).to_kind(Kind::Double));
+        Ok(())
     })?)
 }

@@ -1,11 +1,14 @@
 //! Columns of token ids of texts.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::options::DataOptions;
 use super::trained_vocabulary::TrainedVocabulary;
+use crate::column::{Column, ColumnKind};
 use crate::error::{Error, Result};
-use crate::texts::TextIds;
+use crate::stored::StoredRows;
+use crate::texts::{TextIds, shortened};
 #[cfg(feature = "tokenizers")]
 use crate::tokenizer::Tokenizer;
 use crate::tokens::{BUCKETS, MAX_LENGTH, Tokenization};
@@ -19,13 +22,16 @@ pub(crate) fn tokenize(texts: &[String], options: &DataOptions) -> Result<TextId
     let (tokenization, most) = tokenization(options)?;
     let ids = TextIds::new(texts, tokenization, most)?;
     if ids.tokenization.is_hashed() && ids.of_text.iter().all(Vec::is_empty) {
-        let problem = format!(
-            "none of the {} different texts has a word, so there is nothing to learn from; select another column with --text",
-            texts.len()
-        );
-        return Err(Error::Usage(problem));
+        return Err(Error::Usage(without_words(&format!("the {} different texts", texts.len()))));
     }
     Ok(ids)
+}
+
+/// The problem of texts without a word.
+pub(super) fn without_words(texts: &str) -> String {
+    format!(
+        "none of {texts} has a word, so there is nothing to learn from; select another column with --text"
+    )
 }
 
 /// How the options tokenize texts, and the maximum number of tokens: [`MAX_LENGTH`] unless it is given, or that of the tokenizer.
@@ -68,7 +74,7 @@ impl Dataset {
     /// A tokenizer that cannot be read, or cannot encode one of the texts.
     pub fn retokenized(self, options: &DataOptions) -> Result<Self> {
         match tokenization(options)? {
-            _ if self.texts.is_none() => Ok(self),
+            _ if !self.has_texts() => Ok(self),
             (tokenization, most) => self.with_tokenization(&tokenization, most),
         }
     }
@@ -78,6 +84,11 @@ impl Dataset {
     /// # Errors
     /// A text that the tokenizer cannot encode.
     pub fn with_tokenization(mut self, tokenization: &Tokenization, most: usize) -> Result<Self> {
+        if let (Inputs::Stored(rows), Some(table)) = (&self.inputs, &mut self.table) {
+            self.inputs = Inputs::Stored(Arc::new(stored_tokens(rows, table, tokenization, most)?));
+            self.shape = InputShape(vec![table.features() as i64]);
+            return Ok(self);
+        }
         let (Some(texts), Some(table)) = (&mut self.texts, &mut self.table) else { return Ok(self) };
         let mut ids = Vec::with_capacity(texts.columns.len());
         for (texts, column) in texts.columns.iter_mut().zip(&mut table.columns) {
@@ -88,6 +99,14 @@ impl Dataset {
         self.shape = InputShape(vec![table.features() as i64]);
         self.inputs = Inputs::Floats(texts.features(&ids));
         Ok(self)
+    }
+
+    /// Whether the texts of the examples may be tokenized in another way.
+    pub(crate) fn has_texts(&self) -> bool {
+        match &self.inputs {
+            Inputs::Stored(rows) => rows.has_texts(),
+            _ => self.texts.is_some(),
+        }
     }
 
     /// The data with its texts tokenized for a model with this layout; none if the data has no texts in the columns of the layout.
@@ -107,19 +126,50 @@ impl Dataset {
         Ok(Some(self))
     }
 
-    /// A sentence about the texts of each column that have more tokens than the maximum.
-    pub fn truncations(&self) -> Vec<String> {
-        let (Some(texts), Some(table)) = (&self.texts, &self.table) else { return Vec::new() };
-        let cut = texts.columns.iter().zip(&table.columns).filter(|(texts, _)| texts.longer > 0);
-        let sentence = |(texts, column): (_, &crate::column::Column)| {
-            let texts: &crate::texts::ColumnTexts = texts;
+    /// A sentence about the texts of each column that have more tokens than the maximum. Of texts in a file with a vocabulary, those
+    /// that have more words are counted.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn truncations(&self) -> Result<Vec<String>> {
+        let Some(table) = &self.table else { return Ok(Vec::new()) };
+        let (longer, units) = match (&self.inputs, &self.texts) {
+            (Inputs::Stored(rows), _) if rows.has_texts() => (rows.longer()?, " words"),
+            (_, Some(texts)) => (texts.columns.iter().map(|column| column.longer).collect(), ""),
+            _ => return Ok(Vec::new()),
+        };
+        let cut = longer.into_iter().zip(&table.columns).filter(|(longer, _)| *longer > 0);
+        let sentence = |(longer, column): (usize, &Column)| {
             format!(
-                "column {}: only the first {} tokens are used of {} texts that have more; raise --max-length to use them",
+                "column {}: only the first {} tokens are used of {longer} texts that have more{units}; raise --max-length to use them",
                 column.name,
-                column.features(),
-                texts.longer
+                column.features()
             )
         };
-        cut.map(sentence).collect()
+        Ok(cut.map(sentence).collect())
     }
+}
+
+/// More tokens than a model puts around a text.
+const SPECIAL_TOKENS: usize = 8;
+
+/// Rows in a file with these tokens. The columns get the tokenization, and the number of tokens of the longest text, at most `most`; with
+/// a vocabulary, at least as many, because the texts are not tokenized for it.
+fn stored_tokens(
+    rows: &StoredRows,
+    table: &mut TableLayout,
+    tokenization: &Tokenization,
+    most: usize,
+) -> Result<StoredRows> {
+    let mut columns = Vec::with_capacity(table.columns.len());
+    for (column, longest) in table.columns.iter_mut().zip(rows.longest()) {
+        let longest = match tokenization.is_hashed() {
+            true => longest.words,
+            false => longest.bytes + SPECIAL_TOKENS,
+        };
+        let (tokenization, length) = shortened(tokenization.clone(), longest.clamp(1, most))?;
+        column.kind = ColumnKind::Tokens { tokenization: tokenization.clone(), length };
+        columns.push((tokenization, length));
+    }
+    rows.tokenized(columns)
 }

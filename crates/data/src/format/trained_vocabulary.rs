@@ -1,9 +1,13 @@
 //! Vocabularies that are trained on the texts of the training set.
 
+#[cfg(feature = "tokenizers")]
+use std::borrow::Cow;
 use std::path::Path;
 
 use super::options::DataOptions;
 use crate::Dataset;
+#[cfg(feature = "tokenizers")]
+use crate::Inputs;
 use crate::error::{Error, Result};
 #[cfg(feature = "tokenizers")]
 use crate::tokenizer::{TrainedKind, train};
@@ -12,6 +16,10 @@ use crate::tokens::{MAX_LENGTH, Tokenization};
 
 /// The default for the maximum number of tokens of a vocabulary.
 const VOCABULARY: usize = 8000;
+
+/// The bytes of texts in a file that a vocabulary is trained on.
+#[cfg(feature = "tokenizers")]
+const SAMPLED: u64 = 64 << 20;
 
 /// The kinds by their names as values of `--tokenizer`. A file with such a name is `./NAME`.
 const KINDS: [&str; 3] = ["wordpiece", "wordpiece-cased", "bpe"];
@@ -51,8 +59,8 @@ impl TrainedVocabulary {
 }
 
 impl Dataset {
-    /// The data with the tokens of a vocabulary that is trained on the texts of the examples `rows`, those of the training set.
-    /// The result depends only on these texts and the options.
+    /// The data with the tokens of a vocabulary that is trained on the texts of the examples `rows`, those of the training set, or of
+    /// an evenly spaced sample of 64 MiB if they are in a file. The result depends only on these texts and the options.
     ///
     /// # Errors
     /// Data without texts, and texts or a size that no vocabulary suits.
@@ -63,18 +71,23 @@ impl Dataset {
         rows: &[i64],
         options: &DataOptions,
     ) -> Result<Self> {
-        let Some(texts) = &self.texts else {
-            let problem = "--tokenizer and --vocab-size are for texts, and the examples are none; select a text column with --text";
-            return Err(Error::data(self.path.as_path(), problem));
-        };
         let kind = match vocabulary.kind {
             "wordpiece" => TrainedKind::WordPiece,
             "wordpiece-cased" => TrainedKind::WordPieceCased,
             _ => TrainedKind::ByteLevelBpe,
         };
-        let own: Vec<&str> = (texts.columns.iter())
-            .flat_map(|column| rows.iter().map(|row| column.of(*row as usize)))
-            .collect();
+        let own: Vec<Cow<str>> = match (&self.inputs, &self.texts) {
+            (Inputs::Stored(stored), _) if stored.has_texts() => {
+                stored.sampled_texts(rows, SAMPLED)?.into_iter().map(Cow::from).collect()
+            }
+            (_, Some(texts)) => (texts.columns.iter())
+                .flat_map(|column| rows.iter().map(|row| Cow::from(column.of(*row as usize))))
+                .collect(),
+            _ => {
+                let problem = "--tokenizer and --vocab-size are for texts, and the examples are none; select a text column with --text";
+                return Err(Error::data(self.path.as_path(), problem));
+            }
+        };
         let most = options.max_length.map_or(MAX_LENGTH, |length| length as usize);
         let tokenizer = train(kind, &own, vocabulary.size)
             .and_then(|tokenizer| tokenizer.with_max_length(most))

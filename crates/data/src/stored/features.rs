@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::RowsOfBlocks;
-use super::block::{Block, Column};
+use super::block::Column;
+use super::{RowsOfBlocks, StoredBlock};
+use crate::error::{Error, Result};
+use crate::tokens::{PADDING, Tokenization};
 
 /// Computes the features of a text that is too long or has too many features to look up.
 pub(crate) type FeaturesOfText = Arc<dyn Fn(Option<usize>, &mut [f32]) + Send + Sync>;
@@ -36,6 +38,12 @@ pub(crate) enum Source {
     Hashed(Arc<[f32]>),
     /// The value is the number of a text, whose features are computed.
     Computed(FeaturesOfText),
+    /// The value is the number of words of a text, which is stored itself; the features are the ids of its tokens.
+    Tokens {
+        /// The index of the column among those of texts.
+        texts: usize,
+        tokenization: Arc<Tokenization>,
+    },
 }
 
 impl std::fmt::Debug for InputFeatures {
@@ -45,6 +53,7 @@ impl std::fmt::Debug for InputFeatures {
             Source::Lookup { .. } => "lookup",
             Source::Hashed(_) => "hashed",
             Source::Computed(_) => "computed",
+            Source::Tokens { .. } => "tokens",
         };
         write!(f, "{source} {}..{}", self.first, self.first + self.width)
     }
@@ -52,13 +61,23 @@ impl std::fmt::Debug for InputFeatures {
 
 impl InputFeatures {
     /// Its column in each of these blocks.
-    pub(super) fn columns<'a>(&self, blocks: &'a [Arc<Block>]) -> Vec<Column<'a>> {
-        blocks.iter().map(|block| block.column(self.column)).collect()
+    pub(super) fn columns<'a>(&self, blocks: &'a [StoredBlock]) -> Vec<Column<'a>> {
+        blocks.iter().map(|block| block.values.column(self.column)).collect()
     }
 
-    /// Writes the features of rows of blocks to their places in `out`, which has `stride` values a row. `columns` has its column in each
-    /// block.
-    pub(super) fn write(&self, columns: &[Column], rows: RowsOfBlocks, stride: usize, out: &mut [f32]) {
+    /// Writes the features of rows of `blocks` to their places in `out`, which has `stride` values a row. `columns` has its column in
+    /// each block.
+    ///
+    /// # Errors
+    /// A text that a tokenizer cannot encode.
+    pub(super) fn write(
+        &self,
+        blocks: &[StoredBlock],
+        columns: &[Column],
+        rows: RowsOfBlocks,
+        stride: usize,
+        out: &mut [f32],
+    ) -> Result<()> {
         let values = rows.iter().map(|(block, row)| columns[*block as usize].value(*row as usize));
         let places = out.chunks_exact_mut(stride).map(|row| &mut row[self.first..self.first + self.width]);
         match &self.source {
@@ -85,13 +104,25 @@ impl InputFeatures {
             Source::Computed(of) => places.zip(values).for_each(|(place, value)| {
                 of((!value.is_nan()).then_some(value as usize), place);
             }),
+            Source::Tokens { texts, tokenization } => {
+                for ((place, value), (block, row)) in places.zip(values).zip(rows) {
+                    place.fill(PADDING as f32);
+                    if !value.is_nan() {
+                        let text = blocks[*block as usize].text(*texts, *row as usize);
+                        let ids = tokenization.ids(text, self.width).map_err(Error::Usage)?;
+                        place.iter_mut().zip(ids).for_each(|(place, id)| *place = id as f32);
+                    }
+                }
+            }
         }
+        Ok(())
     }
 
     /// The features of a missing value.
     pub(super) fn of_missing(&self) -> Vec<f32> {
         match &self.source {
             Source::Number | Source::Hashed(_) => vec![f32::NAN],
+            Source::Tokens { .. } => vec![PADDING as f32; self.width],
             Source::Lookup { missing, .. } => missing.to_vec(),
             Source::Computed(of) => {
                 let mut features = vec![0.; self.width];

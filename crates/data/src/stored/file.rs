@@ -13,11 +13,12 @@ use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use super::block::{Block, encode};
+use super::texts::{self, BlockTexts, PendingTexts};
 use crate::atomic;
 use crate::error::{Error, Result};
 
 /// The last bytes of a file.
-const MAGIC: &[u8; 8] = b"CRSROWS1";
+const MAGIC: &[u8; 8] = b"CRSROWS2";
 
 /// The bytes after the description: its checksum, its length, and [`MAGIC`].
 const TAIL: usize = 4 + 8 + MAGIC.len();
@@ -26,7 +27,7 @@ const TAIL: usize = 4 + 8 + MAGIC.len();
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Place {
     offset: u64,
-    bytes: u32,
+    pub bytes: u32,
     checksum: u32,
     pub rows: u32,
 }
@@ -66,9 +67,22 @@ impl FileWriter {
     /// # Errors
     /// A full disk.
     pub fn block(&mut self, columns: &[Vec<f32>], rows: usize) -> Result<Place> {
+        self.part(rows, |bytes| encode(columns, bytes))
+    }
+
+    /// Adds the texts of the rows of a block, and clears these.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn texts(&mut self, columns: &mut [PendingTexts], rows: usize) -> Result<Place> {
+        self.part(rows, |bytes| texts::encode(columns, bytes))
+    }
+
+    /// Adds what `encode` makes of rows.
+    fn part(&mut self, rows: usize, encode: impl FnOnce(&mut Vec<u8>)) -> Result<Place> {
         let mut bytes = std::mem::take(&mut self.encoded);
         bytes.clear();
-        encode(columns, &mut bytes);
+        encode(&mut bytes);
         let place = Place {
             offset: self.offset,
             bytes: bytes.len() as u32,
@@ -170,17 +184,31 @@ impl StoredFile {
     /// # Errors
     /// A file that was changed since it was opened.
     pub(super) fn read(&self, place: &Place, columns: usize) -> Result<Block> {
+        let bytes = self.bytes(place)?;
+        bytes.and_then(|bytes| Block::new(bytes, columns, place.rows as usize)).ok_or_else(|| self.damaged())
+    }
+
+    /// Reads the texts of the rows of a block in this number of columns.
+    ///
+    /// # Errors
+    /// As for [`StoredFile::read`].
+    pub(super) fn read_texts(&self, place: &Place, columns: usize) -> Result<BlockTexts> {
+        let bytes = self.bytes(place)?;
+        let texts = bytes.and_then(|bytes| BlockTexts::new(&bytes, columns, place.rows as usize));
+        texts.ok_or_else(|| self.damaged())
+    }
+
+    /// The bytes at a place; `None` if they were changed.
+    fn bytes(&self, place: &Place) -> Result<Option<Vec<u8>>> {
         let mut bytes = vec![0; place.bytes as usize];
         let read = self.file.read_exact_at(&mut bytes, place.offset);
         read.map_err(Error::io("read", &self.path))?;
-        let block = match checksum(&bytes) == place.checksum {
-            true => Block::new(bytes, columns, place.rows as usize),
-            false => None,
-        };
-        block.ok_or_else(|| {
-            let problem = "the stored rows of a table that is streamed are damaged; remove the file, which is written again from the table";
-            Error::data(self.path.as_path(), problem)
-        })
+        Ok((checksum(&bytes) == place.checksum).then_some(bytes))
+    }
+
+    fn damaged(&self) -> Error {
+        let problem = "the stored rows of a table that is streamed are damaged; remove the file, which is written again from the table";
+        Error::data(self.path.as_path(), problem)
     }
 }
 

@@ -8,6 +8,8 @@ mod features;
 mod file;
 mod names;
 mod survey;
+mod texts;
+mod tokens;
 mod writer;
 
 use std::ops::Range;
@@ -19,6 +21,8 @@ use file::Place;
 pub(crate) use file::StoredFile;
 pub use names::StoredNames;
 pub use survey::Survey;
+use texts::BlockTexts;
+pub use writer::LongestText;
 pub(crate) use writer::{Blocks, RowWriter};
 
 use crate::error::Result;
@@ -41,6 +45,10 @@ pub struct StoredRows {
     starts: Vec<usize>,
     /// The number of stored columns, those of the label included.
     columns: usize,
+    /// Where the texts of each block are, if there are columns of texts, …
+    texts: Vec<Place>,
+    /// … and the longest texts of each of these.
+    longest: Vec<LongestText>,
     inputs: Vec<InputFeatures>,
     width: usize,
     labels: StoredLabels,
@@ -67,7 +75,17 @@ pub enum LabelsOfRows {
 
 /// A block of stored rows, in memory.
 #[derive(Clone)]
-pub struct StoredBlock(Arc<Block>);
+pub struct StoredBlock {
+    values: Arc<Block>,
+    texts: Option<Arc<BlockTexts>>,
+}
+
+impl StoredBlock {
+    /// The text of a row in a column of texts; empty if there are none.
+    fn text(&self, column: usize, row: usize) -> &str {
+        self.texts.as_ref().map_or("", |texts| texts.text(column, row))
+    }
+}
 
 /// Rows of blocks in memory: the index of the block in a list, and that of the row in the block.
 pub type RowsOfBlocks<'a> = &'a [(u32, u32)];
@@ -87,6 +105,8 @@ impl StoredRows {
             places: blocks.places,
             starts,
             columns: blocks.columns,
+            texts: blocks.texts,
+            longest: blocks.longest,
             inputs,
             width,
             labels,
@@ -129,28 +149,44 @@ impl StoredRows {
     /// # Errors
     /// A file that was changed since it was opened.
     pub fn read(&self, block: usize) -> Result<StoredBlock> {
-        self.file.read(&self.places[block], self.columns).map(|block| StoredBlock(Arc::new(block)))
+        let texts = self.texts.get(block).map(|place| self.file.read_texts(place, self.longest.len()));
+        Ok(StoredBlock { texts: texts.transpose()?.map(Arc::new), values: Arc::new(self.values(block)?) })
+    }
+
+    /// Reads a block without its texts.
+    ///
+    /// # Errors
+    /// As for [`StoredRows::read`].
+    fn values(&self, block: usize) -> Result<Block> {
+        self.file.read(&self.places[block], self.columns)
     }
 
     /// The features of rows of `blocks`, concatenated.
-    pub fn features(&self, blocks: &[StoredBlock], rows: RowsOfBlocks) -> Vec<f32> {
-        let blocks: Vec<_> = blocks.iter().map(|StoredBlock(block)| Arc::clone(block)).collect();
+    ///
+    /// # Errors
+    /// A text that a tokenizer cannot encode.
+    pub fn features(&self, blocks: &[StoredBlock], rows: RowsOfBlocks) -> Result<Vec<f32>> {
         let mut features = vec![0.; rows.len() * self.width];
-        let columns: Vec<Vec<Column>> = self.inputs.iter().map(|input| input.columns(&blocks)).collect();
+        let columns: Vec<Vec<Column>> = self.inputs.iter().map(|input| input.columns(blocks)).collect();
         let parts = features.chunks_mut((ROWS_AT_ONCE * self.width).max(1)).zip(rows.chunks(ROWS_AT_ONCE));
         for (part, rows) in parts {
             for (input, columns) in self.inputs.iter().zip(&columns) {
-                input.write(columns, rows, self.width, part);
+                input.write(blocks, columns, rows, self.width, part)?;
             }
         }
-        features
+        Ok(features)
     }
 
     /// The labels of rows of `blocks`.
     pub fn labels(&self, blocks: &[StoredBlock], rows: RowsOfBlocks) -> LabelsOfRows {
+        let values: Vec<&Block> = blocks.iter().map(|block| &*block.values).collect();
+        self.labels_in(&values, rows)
+    }
+
+    fn labels_in(&self, blocks: &[&Block], rows: RowsOfBlocks) -> LabelsOfRows {
         let texts = self.columns - LABEL_COLUMNS;
         let column = |index: usize| {
-            let columns: Vec<_> = blocks.iter().map(|StoredBlock(block)| block.column(index)).collect();
+            let columns: Vec<_> = blocks.iter().map(|block| block.column(index)).collect();
             rows.iter().map(move |(block, row)| columns[*block as usize].value(*row as usize))
         };
         match &self.labels {
@@ -172,7 +208,7 @@ impl StoredRows {
         };
         for block in 0..self.blocks() {
             let rows: Vec<_> = (0..self.range(block).len() as u32).map(|row| (0, row)).collect();
-            match (&mut all, self.labels(&[self.read(block)?], &rows)) {
+            match (&mut all, self.labels_in(&[&self.values(block)?], &rows)) {
                 (LabelsOfRows::Indexes(all), LabelsOfRows::Indexes(own)) => all.extend(own),
                 (LabelsOfRows::Values(all), LabelsOfRows::Values(own)) => all.extend(own),
                 _ => unreachable!("all labels are of the same kind"),
@@ -191,7 +227,7 @@ impl StoredRows {
             let block = self.block_of(rows[0] as usize);
             let first = self.starts[block];
             let places: Vec<_> = rows.iter().map(|row| (0, (*row as usize - first) as u32)).collect();
-            features.extend(self.features(&[self.read(block)?], &places));
+            features.extend(self.features(&[self.read(block)?], &places)?);
         }
         Ok(features)
     }
@@ -199,11 +235,11 @@ impl StoredRows {
     /// Calls `work` with each block that has one of `rows`, in ascending order, and with its rows among them.
     ///
     /// # Errors
-    /// As for [`StoredRows::read`].
+    /// As for [`StoredRows::read`], and those of `work`.
     pub fn for_each_block(
         &self,
         rows: &[i64],
-        mut work: impl FnMut(&StoredBlock, RowsOfBlocks),
+        mut work: impl FnMut(&StoredBlock, RowsOfBlocks) -> Result<()>,
     ) -> Result<()> {
         let (mut rest, mut places) = (rows, Vec::new());
         while let Some(first) = rest.first() {
@@ -212,7 +248,7 @@ impl StoredRows {
             let (own, others) = rest.split_at(rest.partition_point(|row| (*row as usize) < end));
             places.clear();
             places.extend(own.iter().map(|row| (0, (*row as usize - start) as u32)));
-            work(&self.read(block)?, &places);
+            work(&self.read(block)?, &places)?;
             rest = others;
         }
         Ok(())
@@ -226,7 +262,17 @@ impl StoredRows {
             let first = inputs.last().map_or(0, |before| before.first + before.width);
             inputs.push(input.changed(first, change));
         }
-        let blocks = Blocks { places: self.places.clone(), columns: self.columns };
+        self.with_inputs(inputs)
+    }
+
+    /// The same rows with other features.
+    fn with_inputs(&self, inputs: Vec<InputFeatures>) -> Result<Self> {
+        let blocks = Blocks {
+            places: self.places.clone(),
+            columns: self.columns,
+            texts: self.texts.clone(),
+            longest: self.longest.clone(),
+        };
         let changed = StoredRows::new(self.file.again()?, blocks, inputs, self.labels.clone());
         let survey = self.survey.get().cloned();
         Ok(StoredRows { survey: survey.map_or_else(OnceLock::new, OnceLock::from), ..changed })

@@ -1,6 +1,7 @@
 //! Which texts and missing values occur in the training rows.
 
-use super::{InputFeatures, Source, StoredBlock, StoredRows};
+use super::block::Block;
+use super::{InputFeatures, Source, StoredRows};
 use crate::error::Result;
 
 /// What occurs in the rows of a table.
@@ -23,12 +24,12 @@ impl SurveyOfInput {
     fn of(input: &InputFeatures) -> Self {
         let texts = match &input.source {
             Source::Lookup { table, .. } => table.len() / input.width.max(1),
-            Source::Number | Source::Hashed(_) | Source::Computed(_) => 0,
+            Source::Number | Source::Hashed(_) | Source::Computed(_) | Source::Tokens { .. } => 0,
         };
         SurveyOfInput { texts: vec![false; texts], missing_in_training: false, missing: false }
     }
 
-    fn add(&mut self, StoredBlock(block): &StoredBlock, column: usize, rows: usize, is_training: &[bool]) {
+    fn add(&mut self, block: &Block, column: usize, rows: usize, is_training: &[bool]) {
         let column = block.column(column);
         for (row, is_training) in (0..rows).zip(is_training) {
             let value = column.value(row);
@@ -61,7 +62,7 @@ impl StoredRows {
             is_training.clear();
             is_training.resize(range.len(), false);
             own.iter().for_each(|row| is_training[*row as usize - range.start] = true);
-            let values = self.read(block)?;
+            let values = self.values(block)?;
             for (input, found) in self.inputs.iter().zip(&mut inputs) {
                 found.add(&values, input.column, range.len(), &is_training);
             }
@@ -79,7 +80,9 @@ impl StoredRows {
         let (own, found) = (&self.inputs[input], &survey.inputs[input]);
         let (table, missing) = match &own.source {
             Source::Lookup { table, missing } => (&table[..], &missing[..]),
-            Source::Number | Source::Hashed(_) | Source::Computed(_) => (&[][..], &[][..]),
+            Source::Number | Source::Hashed(_) | Source::Computed(_) | Source::Tokens { .. } => {
+                (&[][..], &[][..])
+            }
         };
         let texts = table.chunks_exact(own.width.max(1)).zip(&found.texts);
         let texts = texts.filter(|(_, occurs)| **occurs).map(|(features, _)| features);

@@ -12,15 +12,18 @@ use super::layout::{InputColumn, Layout};
 use super::parquet::{self as by_row, Schema};
 use super::parquet_cells::{Cell, CellReader};
 use super::parquet_file::{damaged, guarded, open, sha256};
-use super::streamed::columns::StoredColumn;
+use super::streamed::columns::{StoredColumn, number_of_words};
 use super::streamed::pass::Pass;
+use super::streamed::texts::TextInputs;
 use crate::cell::is_missing;
 use crate::error::{Error, Location, Result, quoted};
 use crate::format::options::{DataOptions, Missing};
 use crate::table_files;
 
-/// The rows that are read at once.
+/// The rows that are read at once, …
 const AT_ONCE: usize = 1 << 14;
+/// … and those of texts, which may be long.
+const TEXTS_AT_ONCE: usize = 1 << 9;
 
 /// The files of a table.
 pub(super) struct ParquetTable {
@@ -28,6 +31,8 @@ pub(super) struct ParquetTable {
     files: Vec<PathBuf>,
     pub layout: Layout,
     pub inferred: Inferred,
+    /// The inputs, if they are texts.
+    pub texts: Option<TextInputs>,
 }
 
 impl ParquetTable {
@@ -36,8 +41,9 @@ impl ParquetTable {
     /// # Errors
     /// A damaged file, or options with a column that does not exist.
     pub fn open(path: &Path, files: &[PathBuf], options: &DataOptions) -> Result<Self> {
-        let (_, layout, inferred) = first(path, &files[0], options)?;
-        Ok(ParquetTable { path: path.to_path_buf(), files: files.to_vec(), layout, inferred })
+        let (beginning, mut layout, inferred) = first(path, &files[0], options)?;
+        let texts = TextInputs::keep(path, &beginning, &mut layout, options);
+        Ok(ParquetTable { path: path.to_path_buf(), files: files.to_vec(), layout, inferred, texts })
     }
 
     /// The number of rows of a table, and the text and layout of its first rows.
@@ -90,7 +96,7 @@ impl ParquetTable {
             let mut labels = cells(label)?;
             let mut left = rows.metadata().num_rows() as usize;
             while left > 0 {
-                let count = left.min(AT_ONCE);
+                let count = left.min(if self.texts.is_some() { TEXTS_AT_ONCE } else { AT_ONCE });
                 let part = Part { file, first: number, index, count };
                 self.store_part(&part, &mut inputs, &mut labels, pass)?;
                 (number, left) = (number + count as u64, left - count);
@@ -147,11 +153,13 @@ impl ParquetTable {
             .collect();
         if rows.len() < part.count {
             for cells in &mut columns {
-                let mut keeps = keeps.iter();
-                cells.values.retain(|_| *keeps.next().expect("one flag per row"));
+                retain(&mut cells.values, &keeps);
+                retain(&mut cells.texts, &keeps);
             }
         }
         let lines: Vec<u64> = rows.iter().map(|(_, line)| *line).collect();
+        let texts: Vec<Vec<String>> =
+            columns.iter_mut().map(|cells| std::mem::take(&mut cells.texts)).collect();
         let mut stored: Vec<Vec<f32>> = columns.into_iter().map(|cells| cells.values).collect();
         in_threads(pass.columns.iter_mut().zip(&stored).collect(), |(column, values)| {
             column.count(values, lines.iter().copied());
@@ -166,7 +174,7 @@ impl ParquetTable {
             values.push(value);
         }
         stored.extend([numbers, values]);
-        pass.writer.push(&stored, &rows)?;
+        pass.writer.push(&stored, &texts, &rows)?;
         pass.seen += part.count as u64;
         pass.kept += rows.len() as u64;
         Ok(())
@@ -235,9 +243,17 @@ impl Part<'_> {
     }
 }
 
+/// Removes the items of rows that are dropped.
+fn retain<T>(items: &mut Vec<T>, keeps: &[bool]) {
+    let mut keeps = keeps.iter();
+    items.retain(|_| keeps.next().is_some_and(|keeps| *keeps));
+}
+
 /// The values of a column of a part, and the first cell that it cannot have.
 struct ReadCells {
     values: Vec<f32>,
+    /// The texts of a column of which they are stored.
+    texts: Vec<String>,
     fault: Option<(usize, String)>,
 }
 
@@ -264,8 +280,14 @@ fn read_column(
     column: &mut StoredColumn,
     drops: bool,
 ) -> Result<ReadCells> {
-    let mut cells = ReadCells { values: Vec::with_capacity(part.count), fault: None };
+    let mut cells = ReadCells { values: Vec::with_capacity(part.count), texts: Vec::new(), fault: None };
     reader.read(part.file, part.count, input.takes_text(), &mut |row, cell| {
+        if let StoredColumn::Tokens = column {
+            cells.texts.push(match &cell {
+                Cell::Text(text) => text.to_string(),
+                _ => String::new(),
+            });
+        }
         let value = match cell {
             Cell::Number(number) if number.is_finite() => Ok(Some(number)),
             Cell::Number(number) => input.value(number.to_string().as_bytes(), |_| None, drops),
@@ -276,6 +298,7 @@ fn read_column(
                     Some(known) => Ok(Some(known)),
                     None => input.value(text.as_bytes(), |text| texts.value(text), drops),
                 },
+                StoredColumn::Tokens => input.value(text.as_bytes(), number_of_words, drops),
                 StoredColumn::Number(_) => input.value(text.as_bytes(), |_| None, drops),
             },
         };

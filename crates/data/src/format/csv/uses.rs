@@ -135,6 +135,26 @@ impl Uses {
         Ok(found)
     }
 
+    /// The use of columns of texts whose tokens are read later.
+    ///
+    /// # Errors
+    /// A column whose texts have no word.
+    pub fn of_texts(path: &Path, kinds: impl Iterator<Item = ColumnKind>, layout: &Layout) -> Result<Self> {
+        let names = names(layout);
+        let mut columns = Vec::new();
+        for (input, kind) in layout.inputs.iter().zip(kinds) {
+            let position = input.position;
+            if kind.features() == 0 {
+                let problem = text_column::without_words("the texts");
+                return Err(Error::data(Location::from(path).column(layout.shown(position)), problem));
+            }
+            columns.push(Column { name: names[position].clone(), position, kind, notation: Notation::Plain });
+        }
+        let count = columns.len();
+        let slots = (0..count).map(Some).collect();
+        Ok(Uses { columns, slots, reasons: vec![None; count], ids: Vec::new() })
+    }
+
     /// What is known about each input column of the layout.
     pub fn describe(&self, parsed: &Parsed, layout: &Layout) -> Vec<ColumnSummary> {
         let names = names(layout);

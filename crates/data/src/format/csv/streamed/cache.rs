@@ -12,7 +12,7 @@ use crate::format::options::DataOptions;
 use crate::hexadecimal;
 
 /// Changes when rows are stored in another way.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// Files that were not used for this time are removed when another one is written.
 const OLD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -20,8 +20,8 @@ const OLD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Age of what killed processes left behind.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Options that do not change the rows.
-const WITHOUT_EFFECT: [&str; 2] = ["stream", "max_memory"];
+/// Options that do not change the rows: texts are tokenized when they are read.
+const WITHOUT_EFFECT: [&str; 5] = ["stream", "max_memory", "tokenizer", "vocab_size", "max_length"];
 
 /// The place of the rows of a table, as some options read them.
 pub(super) struct Place {

@@ -8,6 +8,7 @@ use super::super::parse::Texts;
 use super::super::uses::Cells;
 use crate::hashing;
 use crate::identifier::is_index_name;
+use crate::tokens::words;
 
 /// The most different texts of a column that have numbers. A column with more is hashed, and the value of another text is this number
 /// plus its row.
@@ -22,13 +23,17 @@ const MAX_COMPARED: usize = 1 << 16;
 /// An input column.
 pub(in crate::format::csv) enum StoredColumn {
     Number(NumberCells),
+    /// A column whose different texts are collected.
     Text(TextCells),
+    /// A column of a table of texts alone, which are stored themselves.
+    Tokens,
 }
 
 impl StoredColumn {
-    /// The input columns of a layout, without any cells.
-    pub fn all(layout: &Layout) -> Vec<Self> {
+    /// The input columns of a layout, without any cells; `are_texts` if their texts are stored.
+    pub fn all(layout: &Layout, are_texts: bool) -> Vec<Self> {
         let of = |is_text: bool| match is_text {
+            _ if are_texts => StoredColumn::Tokens,
             true => StoredColumn::Text(TextCells::default()),
             false => StoredColumn::Number(NumberCells::default()),
         };
@@ -40,8 +45,14 @@ impl StoredColumn {
         match self {
             StoredColumn::Number(cells) => cells.count(values),
             StoredColumn::Text(cells) => cells.count(values, lines),
+            StoredColumn::Tokens => {}
         }
     }
+}
+
+/// The value of a text that is stored itself: its number of words. `None` if it is not UTF-8.
+pub(in crate::format::csv) fn number_of_words(cell: &[u8]) -> Option<f32> {
+    std::str::from_utf8(cell).ok().map(|text| words(text.as_bytes()).count() as f32)
 }
 
 /// What is known about the values of a column of numbers.
@@ -167,7 +178,7 @@ impl Cells for Vec<StoredColumn> {
     fn texts(&self, index: usize) -> &[String] {
         match &self[index] {
             StoredColumn::Text(cells) => &cells.texts.texts,
-            StoredColumn::Number(_) => &[],
+            StoredColumn::Number(_) | StoredColumn::Tokens => &[],
         }
     }
 
@@ -177,14 +188,14 @@ impl Cells for Vec<StoredColumn> {
                 let all = texts.texts.iter().map(String::as_str).zip(counts.iter().copied());
                 (all.filter(|(_, count)| *count > 0).collect(), *missing)
             }
-            StoredColumn::Number(_) => (Vec::new(), 0),
+            StoredColumn::Number(_) | StoredColumn::Tokens => (Vec::new(), 0),
         }
     }
 
     fn why_left_out(&self, index: usize, name: &str) -> Option<&'static str> {
         match &self[index] {
             StoredColumn::Number(cells) => cells.why_left_out(name),
-            StoredColumn::Text(_) => None,
+            StoredColumn::Text(_) | StoredColumn::Tokens => None,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::super::table_layout;
 use super::super::uses::Uses;
 use super::columns::StoredColumn;
 use super::labels::StoredLabelTexts;
-use crate::column::TableLayout;
+use crate::column::{ColumnKind, TableLayout};
 use crate::error::{Error, Location, Result};
 use crate::format::options::DataOptions;
 use crate::image::Decoding;
@@ -66,7 +66,7 @@ impl Description {
             let Some(slot) = *slot else { continue };
             let (own, counts, lines) = match column {
                 StoredColumn::Text(cells) => cells.finish(),
-                StoredColumn::Number(_) => Default::default(),
+                StoredColumn::Number(_) | StoredColumn::Tokens => Default::default(),
             };
             let cache = encoder.cache(slot, &own).filter(|_| !own.is_empty());
             let known = cache.iter().flat_map(|cache| &cache.known).zip(counts.iter().zip(&lines));
@@ -125,7 +125,12 @@ impl Description {
                     column: *stored,
                     first,
                     width,
-                    source: source(&encoder, slot, width, texts),
+                    source: match &column.kind {
+                        ColumnKind::Tokens { tokenization, .. } => {
+                            Source::Tokens { texts: slot, tokenization: Arc::new(tokenization.clone()) }
+                        }
+                        _ => source(&encoder, slot, width, texts),
+                    },
                 };
                 first += width;
                 own
@@ -216,5 +221,5 @@ fn dataset(
         decoding: Decoding::default(),
         texts: None,
     };
-    dataset.for_task(options.targets()?)
+    dataset.retokenized(options)?.for_task(options.targets()?)
 }

@@ -7,6 +7,7 @@ pub(super) mod labels;
 pub(super) mod pass;
 #[cfg(test)]
 mod tests;
+pub(super) mod texts;
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use cache::Place;
 use columns::StoredColumn;
 use description::{Description, Finished};
 use pass::Pass;
+use texts::TextInputs;
 
 use super::chunk_reader::ChunkReader;
 use super::converted::{Source, source_of};
@@ -89,40 +91,53 @@ fn store(path: &Path, files: &[PathBuf], options: &DataOptions, to: &Path) -> Re
     #[cfg(feature = "parquet")]
     if files.iter().all(|file| source_of(file) == Some(Source::Parquet)) {
         let table = super::parquet_columns::ParquetTable::open(path, files, options)?;
-        let mut pass = Pass::begin(path, &table.layout, to)?;
+        let mut pass = Pass::begin(path, &table.layout, table.texts.is_some(), to)?;
         let sha256 = table.store(&mut pass)?;
-        return finish(pass, &table.inferred, options, sha256);
+        return finish(pass, &table.inferred, table.texts.as_ref(), options, sha256);
     }
     let reader = ChunkReader::open(path)?;
     let beginning = reader.beginning();
     let (mut layout, mut inferred) =
         Layout::of(path, beginning, delimiter::delimiter(path, beginning), reader.types(), options)?;
+    let texts = TextInputs::keep(path, beginning, &mut layout, options);
     drop(reader);
-    let stored =
-        store_text(path, &layout, to).and_then(|(pass, sha256)| finish(pass, &inferred, options, sha256));
-    let Err(error) = stored else { return Ok(()) };
+    let store = |layout: &Layout, inferred: &Inferred| {
+        let (pass, sha256) = store_text(path, layout, texts.is_some(), to)?;
+        finish(pass, inferred, texts.as_ref(), options, sha256)
+    };
+    let Err(error) = store(&layout, &inferred) else { return Ok(()) };
     // The first rows may have looked like numbers.
-    let texts =
+    let others =
         if matches!(error, Error::Data { .. }) { Faults::text_columns(path, &layout) } else { Vec::new() };
-    if texts.is_empty() {
+    if others.is_empty() {
         return Err(error);
     }
-    layout.read_as_texts(&texts);
-    inferred.read_as_texts(texts);
-    let (pass, sha256) = store_text(path, &layout, to)?;
-    finish(pass, &inferred, options, sha256)
+    layout.read_as_texts(&others);
+    inferred.read_as_texts(others);
+    store(&layout, &inferred)
 }
 
-fn store_text<'a>(path: &'a Path, layout: &'a Layout, to: &Path) -> Result<(Pass<'a>, String)> {
+fn store_text<'a>(
+    path: &'a Path,
+    layout: &'a Layout,
+    are_texts: bool,
+    to: &Path,
+) -> Result<(Pass<'a>, String)> {
     let reader = ChunkReader::open(path)?;
     let fingerprint = reader.fingerprint();
-    let mut pass = Pass::begin(path, layout, to)?;
+    let mut pass = Pass::begin(path, layout, are_texts, to)?;
     parse_each(reader, layout, &mut |part| pass.take(part))?;
     Ok((pass, fingerprint.sha256()))
 }
 
 /// Finds out what the columns are, and completes the file.
-fn finish(pass: Pass, inferred: &Inferred, options: &DataOptions, sha256: String) -> Result<()> {
+fn finish(
+    pass: Pass,
+    inferred: &Inferred,
+    texts: Option<&TextInputs>,
+    options: &DataOptions,
+    sha256: String,
+) -> Result<()> {
     let Pass { path, layout, mut columns, labels, writer, seen, kept } = pass;
     if seen == 0 {
         return Err(Error::data(path, "the file has a header but no rows"));
@@ -130,9 +145,14 @@ fn finish(pass: Pass, inferred: &Inferred, options: &DataOptions, sha256: String
     if kept == 0 {
         return Err(Error::data(path, "every row has a missing value, so no row is left"));
     }
-    let mut uses = Uses::of(path, &columns, layout, options)?;
+    let mut uses = match texts {
+        Some(_) => texts::uses(path, writer.longest(), layout)?,
+        None => Uses::of(path, &columns, layout, options)?,
+    };
     if !uses.ids.is_empty() {
-        return Err(Error::data(path, format!("the inputs are texts; {NOT_STREAMED}")));
+        let problem =
+            "the inputs are texts, which the first rows do not show; select the text columns with --text";
+        return Err(Error::data(path, problem));
     }
     for (index, slot) in uses.slots.iter().enumerate() {
         let (Some(slot), StoredColumn::Text(cells)) = (*slot, &columns[index]) else { continue };
@@ -152,7 +172,10 @@ fn finish(pass: Pass, inferred: &Inferred, options: &DataOptions, sha256: String
             }
         }
     }
-    let mut warnings = uses.warnings(layout);
+    let mut warnings = match texts {
+        Some(texts) => texts.warnings.clone(),
+        None => uses.warnings(layout),
+    };
     if kept < seen {
         let name = if options.missing == super::Missing::Drop { "value" } else { "label" };
         warnings.push(format!("dropped {} of {seen} rows without a {name}", seen - kept));

@@ -3,29 +3,28 @@
 //! An epoch reads the blocks of the file in random order, some at a time, and shuffles the rows of these. A thread reads ahead, and
 //! preprocesses the rows for a model on the CPU.
 
+mod order;
+
 use std::ops::Range;
 use std::sync::Arc;
 
-use rand::seq::SliceRandom;
+use order::{EpochOrder, Group, TrainingRows};
 use tch::{Device, Tensor};
 
+use super::memory::evaluation_batch_of_texts;
 use super::transfer::to_device;
 use super::{Batch, BatchSlice, Batches, EvaluationLoader, Pass, TrainLoader};
 use crate::data::parallel::OrderedMap;
-use crate::data::random::{Purpose, epoch_stream, stream};
 use crate::data::stored::{LabelsOfRows, StoredBlock, StoredRows};
 use crate::data::{Dataset, Inputs, Targets};
 use crate::error::Result;
 use crate::loader::masking::CategoryMasking;
 use crate::model::preprocessing::{Preprocessing, RowPreprocessing, target_tensor};
 
-/// The blocks whose rows are shuffled together. A thread has them in memory.
-const TOGETHER: usize = 32;
-
 /// Batches that are read ahead.
 const AHEAD: usize = 4;
 
-/// Rows of a batch of evaluation.
+/// Rows of a batch of evaluation, unless they are texts.
 const EVALUATION_BATCH: usize = 1024;
 
 /// Rows in a file, and what their labels mean.
@@ -52,8 +51,16 @@ impl StoredExamples {
         })
     }
 
-    fn read(&self, blocks: &[StoredBlock], rows: &[(u32, u32)]) -> RowsRead {
-        RowsRead { features: self.rows.features(blocks, rows), labels: self.rows.labels(blocks, rows) }
+    fn read(&self, blocks: &[StoredBlock], rows: &[(u32, u32)]) -> Result<RowsRead> {
+        Ok(RowsRead { features: self.rows.features(blocks, rows)?, labels: self.rows.labels(blocks, rows) })
+    }
+
+    /// The number of examples of a batch of evaluation.
+    fn evaluation_batch(&self) -> usize {
+        match self.rows.has_texts() {
+            true => evaluation_batch_of_texts(self.rows.width() as i64) as usize,
+            false => EVALUATION_BATCH,
+        }
     }
 }
 
@@ -145,6 +152,8 @@ pub struct StoredLoader {
     rows: Arc<TrainingRows>,
     preprocessing: Preprocessing,
     masking: Option<CategoryMasking>,
+    /// Whether batches have texts of similar length.
+    has_buckets: bool,
     device: Device,
 }
 
@@ -163,79 +172,19 @@ impl StoredLoader {
             rows,
             preprocessing: preprocessing.clone(),
             masking,
+            has_buckets: false,
             device,
         }
     }
-}
 
-/// Which rows are training rows: a bit for each row.
-#[derive(Debug)]
-struct TrainingRows {
-    bits: Vec<u64>,
-    /// The blocks with training rows, and the number of these.
-    blocks: Vec<(usize, usize)>,
-    count: usize,
-}
-
-impl TrainingRows {
-    fn new(stored: &StoredRows, train: &[i64]) -> Self {
-        let mut bits = vec![0u64; stored.rows().div_ceil(64)];
-        train.iter().for_each(|row| bits[*row as usize / 64] |= 1 << (row % 64));
-        let mut rest = train;
-        let counted = (0..stored.blocks()).map(|block| {
-            let own = rest.partition_point(|row| (*row as usize) < stored.range(block).end);
-            rest = &rest[own..];
-            (block, own)
-        });
-        let blocks = counted.filter(|(_, own)| *own > 0).collect();
-        TrainingRows { bits, blocks, count: train.len() }
+    /// Sets whether batches of texts have texts of similar length, among those that are shuffled together.
+    pub fn in_buckets(self, are_used: bool) -> Self {
+        StoredLoader { has_buckets: are_used, ..self }
     }
 
-    /// The training rows of a range, relative to its start.
-    fn of(&self, range: Range<usize>) -> impl Iterator<Item = u32> {
-        let start = range.start;
-        range.filter(|row| self.bits[row / 64] >> (row % 64) & 1 == 1).map(move |row| (row - start) as u32)
-    }
-}
-
-/// The order of an epoch.
-struct EpochOrder {
-    stored: Arc<StoredRows>,
-    rows: Arc<TrainingRows>,
-    /// The groups of blocks whose rows are shuffled together, …
-    groups: Vec<Vec<usize>>,
-    /// … and where the rows of each begin in the epoch.
-    starts: Vec<usize>,
-    seed: u64,
-    epoch: u32,
-}
-
-impl EpochOrder {
-    fn new(stored: &Arc<StoredRows>, rows: &Arc<TrainingRows>, seed: u64, epoch: u32) -> Self {
-        let mut blocks = rows.blocks.clone();
-        blocks.shuffle(&mut stream(seed, Purpose::Shuffle, epoch_stream(epoch, 0)));
-        let mut starts = vec![0];
-        let groups = blocks.chunks(TOGETHER).map(|group| {
-            starts.push(starts[starts.len() - 1] + group.iter().map(|(_, count)| count).sum::<usize>());
-            group.iter().map(|(block, _)| *block).collect()
-        });
-        let groups = groups.collect();
-        EpochOrder { stored: Arc::clone(stored), rows: Arc::clone(rows), groups, starts, seed, epoch }
-    }
-
-    /// The group of a position in the epoch.
-    fn group_of(&self, position: usize) -> usize {
-        self.starts.partition_point(|start| *start <= position) - 1
-    }
-
-    /// The rows of a group in their order, by block of the group and row of the block.
-    fn rows_of(&self, group: usize) -> Vec<(u32, u32)> {
-        let mut rows = Vec::with_capacity(self.starts[group + 1] - self.starts[group]);
-        for (place, block) in (0..).zip(&self.groups[group]) {
-            rows.extend(self.rows.of(self.stored.range(*block)).map(|row| (place, row)));
-        }
-        rows.shuffle(&mut stream(self.seed, Purpose::Shuffle, epoch_stream(self.epoch, 1 + group)));
-        rows
+    fn order(&self, pass: Pass) -> EpochOrder {
+        let size = self.has_buckets.then_some(pass.batch_size as usize);
+        EpochOrder::new(&self.examples.rows, &self.rows, (pass.seed, pass.epoch), size)
     }
 }
 
@@ -244,13 +193,6 @@ struct EpochReader {
     examples: StoredExamples,
     order: EpochOrder,
     group: Option<Group>,
-}
-
-/// Blocks in memory, and the order of their rows.
-struct Group {
-    index: usize,
-    blocks: Vec<StoredBlock>,
-    rows: Vec<(u32, u32)>,
 }
 
 impl EpochReader {
@@ -267,12 +209,10 @@ impl EpochReader {
                 None => {
                     // Frees the blocks of the group before.
                     self.group = None;
-                    let blocks = self.order.groups[group].iter().map(|block| self.examples.rows.read(*block));
-                    let blocks = blocks.collect::<cresset_data::error::Result<Vec<_>>>()?;
-                    self.group.insert(Group { index: group, blocks, rows: self.order.rows_of(group) })
+                    self.group.insert(self.order.read(group)?)
                 }
             };
-            let part = self.examples.read(blocks, &rows[start - first..end - first]);
+            let part = self.examples.read(blocks, &rows[start - first..end - first])?;
             match &mut all {
                 None => all = Some(part),
                 Some(all) => all.append(part),
@@ -301,13 +241,19 @@ impl TrainLoader for StoredLoader {
 
     fn indexes(&self, pass: Pass) -> Vec<usize> {
         let Some(slice) = pass.slices(self.rows.count).next() else { return Vec::new() };
-        let order = EpochOrder::new(&self.examples.rows, &self.rows, pass.seed, pass.epoch);
+        let order = self.order(pass);
         let mut known: Option<(usize, Vec<(u32, u32)>)> = None;
         let mut indexes = Vec::with_capacity(slice.length);
         for position in slice.start..slice.start + slice.length {
             let group = order.group_of(position);
             if known.as_ref().is_none_or(|(known, _)| *known != group) {
-                known = Some((group, order.rows_of(group)));
+                let rows = match self.has_buckets {
+                    true => order.read(group).map(|group| group.rows),
+                    false => Ok(order.rows_of(group)),
+                };
+                // A file that cannot be read has ended the epoch before.
+                let Ok(rows) = rows else { return Vec::new() };
+                known = Some((group, rows));
             }
             let (_, rows) = known.as_ref().expect("it was set");
             let (block, row) = rows[position - order.starts[group]];
@@ -322,7 +268,7 @@ impl TrainLoader for StoredLoader {
         let slices: Vec<BatchSlice> = pass.slices(self.rows.count).collect();
         let positions: Vec<_> = slices.iter().map(|slice| slice.start..slice.start + slice.length).collect();
         let worker = || {
-            let order = EpochOrder::new(&self.examples.rows, &self.rows, pass.seed, pass.epoch);
+            let order = self.order(pass);
             let mut reader = EpochReader { examples: self.examples.clone(), order, group: None };
             let assembly =
                 Assembly::new(&self.examples, Some(&self.preprocessing), self.masking.as_ref(), self.device);
@@ -405,7 +351,7 @@ impl RowsReader {
             last = Some(block);
             rows.push((blocks.len() as u32 - 1, (row - stored.range(block).start) as u32));
         }
-        Ok(self.examples.read(&blocks, &rows))
+        self.examples.read(&blocks, &rows)
     }
 }
 
@@ -420,8 +366,8 @@ impl EvaluationLoader for StoredEvaluationLoader {
 
     fn in_order(&self) -> Batches<'_> {
         let count = self.rows.len();
-        let places =
-            (0..count).step_by(EVALUATION_BATCH).map(move |start| start..count.min(start + EVALUATION_BATCH));
+        let size = self.examples.evaluation_batch();
+        let places = (0..count).step_by(size).map(move |start| start..count.min(start + size));
         let worker = || {
             let mut reader =
                 RowsReader { examples: self.examples.clone(), rows: Arc::clone(&self.rows), block: None };
