@@ -215,6 +215,7 @@ fn dataset(
         groups: None,
         decoding: Decoding::default(),
         texts: None,
+        choices: Default::default(),
     };
     dataset.for_task(options.targets()?)
 }

@@ -24,7 +24,7 @@ use super::kinds::MAX_CATEGORIES;
 use super::layout::Layout;
 use super::parallel::parse_each;
 use super::uses::Uses;
-use super::{Faults, delimiter};
+use super::{Faults, TextUse, delimiter};
 use crate::column::ColumnKind;
 use crate::error::{Error, Location, Result};
 use crate::format::options::DataOptions;
@@ -130,7 +130,7 @@ fn finish(pass: Pass, inferred: &Inferred, options: &DataOptions, sha256: String
     if kept == 0 {
         return Err(Error::data(path, "every row has a missing value, so no row is left"));
     }
-    let mut uses = Uses::of(path, &columns, layout, options)?;
+    let mut uses = Uses::of(path, &columns, layout, (options, TextUse::Tokens))?;
     if !uses.ids.is_empty() {
         return Err(Error::data(path, format!("the inputs are texts; {NOT_STREAMED}")));
     }
