@@ -208,7 +208,7 @@ fn new_users_and_new_items_are_recommended_by_what_tables_say_of_them() {
     let out = folder.path().join("run");
     let given = described_options(folder.path());
     let output =
-        run(&[&["train", "--out", text(&out)], &given.iter().map(String::as_str).collect::<Vec<_>>()[..]]
+        run([&["train", "--out", text(&out)], &given.iter().map(String::as_str).collect::<Vec<_>>()[..]]
             .concat());
     let said = stderr(&output);
     assert!(output.status.success(), "{said}");
@@ -312,7 +312,7 @@ fn good_ratings_are_choices_also_new_ones() {
     write_ratings(&data);
     let options =
         ["--user", "user", "--item", "item", "--rating", "rating", "--threads", "1", "--epochs", "20"];
-    let output = run(&[&["train", "--data", text(&data), "--out", text(&out)], &options[..]].concat());
+    let output = run([&["train", "--data", text(&data), "--out", text(&out)], &options[..]].concat());
     let said = stderr(&output);
     assert!(output.status.success() && said.contains("the median, are choices"), "{said}");
     let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
