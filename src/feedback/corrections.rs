@@ -386,6 +386,7 @@ mod tests {
             groups: None,
             decoding: Decoding::default(),
             texts: None,
+            choices: Default::default(),
         };
         (dataset, Split { train: vec![0, 1, 2], validation: vec![3], test: vec![], folds: None })
     }

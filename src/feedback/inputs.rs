@@ -111,6 +111,7 @@ mod tests {
             groups: None,
             decoding: Decoding::default(),
             texts: None,
+            choices: Default::default(),
         }
     }
 

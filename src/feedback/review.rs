@@ -228,6 +228,7 @@ mod tests {
             range: None,
             decoding: Decoding::default(),
             texts: None,
+            choices: Default::default(),
             inputs: Inputs::Floats(inputs.collect()),
             names: Names::Rows((0..rows as u64).collect()),
             table: None,

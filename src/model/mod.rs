@@ -37,6 +37,7 @@ pub use architecture::{ARCHITECTURES, Architecture};
 pub(crate) use backbone::Backbone;
 pub(crate) use body::MEMBER_LOGITS;
 pub use int8::Int8;
+pub(crate) use layer::{FEATURES, TRAINED};
 pub use network::{Network, Tensors};
 pub use output::{Outputs, ValueInterval};
 
@@ -60,12 +61,20 @@ pub struct Task {
     pub kind: TaskKind,
     /// The groups of the preprocessed features of a table, in order; empty for images and where they are unknown.
     pub groups: Vec<FeatureGroup>,
+    /// The groups of the features of users and of items, for ranking; empty without.
+    pub described: [Vec<FeatureGroup>; 2],
 }
 
 impl Task {
     /// A classification task without feature groups.
     pub fn new(input: InputShape, classes: i64) -> Self {
-        Task { input, classes, kind: TaskKind::Classification, groups: Vec::new() }
+        Task {
+            input,
+            classes,
+            kind: TaskKind::Classification,
+            groups: Vec::new(),
+            described: [Vec::new(), Vec::new()],
+        }
     }
 
     /// Ranking of `items` items for `users` users.

@@ -363,12 +363,16 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Options that, besides the seed, determine the split of the data. Runs that differ in them cannot be compared.
-pub(crate) const SPLIT_OPTIONS: [&str; 18] = [
+pub(crate) const SPLIT_OPTIONS: [&str; 22] = [
     "data",
     "format",
     "label",
     "user",
     "item",
+    "user_table",
+    "item_table",
+    "rating",
+    "min_rating",
     "ignore",
     "missing",
     "group",

@@ -18,6 +18,10 @@ fn every_option_is_among_the_entries() {
     config.reading.task = Some(crate::data::TaskKind::Multilabel);
     config.reading.user = Some(ColumnChoice::Number(1));
     config.reading.item = Some(ColumnChoice::Number(2));
+    config.reading.rating = Some(ColumnChoice::Number(3));
+    config.reading.min_rating = Some(4.);
+    config.reading.user_table = Some("users.csv".into());
+    config.reading.item_table = Some("items.csv".into());
     config.reading.ignore = Some("id".into());
     config.reading.text = Some("body".into());
     config.reading.tokenizer = Some("tokenizer.json".into());

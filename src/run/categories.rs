@@ -10,7 +10,7 @@ use crate::error::{Result, quoted};
 /// Maximum number of categories in the warning.
 const SHOWN: usize = 5;
 
-/// The dataset with only the categories of the training set. Other categories become unknown: zeros in all features of
+/// The dataset with only the categories of the training set, and the users and items that a table describes. Other categories become unknown: zeros in all features of
 /// their column, or the index -1.
 ///
 /// # Errors
@@ -43,7 +43,9 @@ pub(crate) fn of_training(dataset: Dataset, split: &Split) -> Result<Dataset> {
             }
             ColumnKind::Code { categories, unknown } => {
                 *unknown = true;
-                let mut is_kept = vec![false; categories.len()];
+                let described = dataset.choices.tables.get(index).and_then(Option::as_ref);
+                let is_described = |name: &String| described.is_some_and(|table| table.row(name).is_some());
+                let mut is_kept: Vec<bool> = categories.iter().map(is_described).collect();
                 cells.of_column(index, first, count, &mut |features| {
                     if features[0] >= 0. {
                         is_kept[features[0] as usize] = true;
@@ -190,6 +192,7 @@ mod tests {
             range: None,
             decoding: Decoding::default(),
             texts: None,
+            choices: Default::default(),
             inputs: Inputs::Floats(values.to_vec()),
             names: Names::Rows((0..rows as u64).collect()),
             table: Some(TableLayout { columns, width: 4, ..TableLayout::default() }),

@@ -28,6 +28,7 @@ mod finished;
 mod folder;
 mod folds;
 mod head_only;
+mod joined;
 mod label_errors;
 mod lock;
 mod memory;

@@ -9,6 +9,7 @@ use super::bag;
 use super::batch_norm_check;
 use super::examples::raw_feed;
 use super::feeds::{Feeds, Sources};
+use super::joined::Described;
 use super::memory;
 use super::ranking;
 use super::resolved::{Resolved, SourceData};
@@ -229,12 +230,16 @@ impl Prepared {
         world.prepare_device(device)?;
         let own = own_rows(&split.train, corrections.as_ref());
         let marked = preprocessing::marked(&dataset, &own, config.reading.missing);
-        let task = preprocessing::task(&dataset, marked.len());
+        let mut task = preprocessing::task(&dataset, marked.len());
+        let described = Described::of(&dataset, &split, config.reading.missing)?;
+        task.described =
+            described.each_ref().map(|of| of.as_ref().map_or(Vec::new(), |of| of.groups.clone()));
         if dataset.task() == TaskKind::Ranking {
             ranking::check(world)?;
         }
         let mut network = make(&task, device)?;
         ranking::set_frequencies(&network, &dataset, &split, config.mask_categories);
+        Described::store(&described, &network);
         network.freeze(&config.training.freeze)?;
         if config.lora.is_some() {
             network.train_only_adapters()?;

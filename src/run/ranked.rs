@@ -7,7 +7,7 @@ use tch::Device;
 
 use super::ranking::{Chosen, known_before};
 use super::{Examples, FinishedRun};
-use crate::data::{self, Inputs};
+use crate::data::{self, DataOptions, Inputs};
 use crate::error::{Error, Result};
 use crate::evaluate::Evaluation;
 use crate::export::ranking::names;
@@ -62,7 +62,15 @@ impl RankedRun {
     /// # Errors
     /// A file that cannot be read, and one without new choices of items that the model knows.
     pub fn choices_in(&self, path: &Path) -> Result<RankingSet> {
-        let dataset = data::read(&path.to_string_lossy(), &self.config.reading)?;
+        // The model has the features of users and items.
+        let alone = DataOptions {
+            user_table: None,
+            item_table: None,
+            keep: None,
+            ignore: None,
+            ..self.config.reading.clone()
+        };
+        let dataset = data::read(&path.to_string_lossy(), &alone)?;
         let catalog = self.recommender.catalog();
         let layout = dataset.table.as_ref().ok_or_else(|| Error::data(path, "this is not a table"))?;
         let [users, items] = names(layout);

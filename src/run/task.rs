@@ -31,6 +31,8 @@ pub(super) fn resolve(config: &Config, dataset: &Dataset) -> Result<Config> {
     if task == TaskKind::Ranking && !config.is_given("monitor") && config.training.monitor == Monitor::Loss {
         config.training.monitor = Monitor::Ndcg;
     }
+    // New choices are told by the same rating, not by their own median.
+    config.reading.min_rating = config.reading.min_rating.or(dataset.choices.min_rating.map(f64::from));
     if task == TaskKind::Ranking && config.mask_categories == 0. {
         let problem = "--mask-categories 0: a model of recommendations needs a share above 0, which trains the vectors of unknown users and items";
         return Err(Error::Usage(problem.to_string()));

@@ -170,6 +170,8 @@ pub fn all(folder: &Path) {
 
     write_tasks(folder);
     write_clicks(&folder.join("clicks.csv"));
+    write_descriptions(folder);
+    write_ratings(&folder.join("ratings.csv"));
     std::fs::write(folder.join("new-clicks.csv"), "user,item\nu1,i1\nu1,i2\nu2,i3\nu3,i51\nu99,i7\n")
         .unwrap();
     write_mails(folder);
@@ -197,6 +199,40 @@ pub fn write_clicks(path: &Path) {
         }
     }
     std::fs::write(path, clicks).unwrap();
+}
+
+/// Writes `users.csv` and `items.csv`, which describe the users and items of [`write_clicks`] by their kind, among others. The users u60 to
+/// u63 and the items i52 to i55 have no clicks, and u59 and i51 no row.
+pub fn write_descriptions(folder: &Path) {
+    let kinds = ["north", "south", "east", "west"];
+    let mut users = "user,region,age,newsletter\n".to_string();
+    for user in (0..64).filter(|user| *user != 59) {
+        let age = if user % 9 == 0 { String::new() } else { (20 + user * 13 % 50).to_string() };
+        writeln!(users, "u{user},{},{age},{}", kinds[user % 4], if user % 3 == 0 { "yes" } else { "no" })
+            .unwrap();
+    }
+    std::fs::write(folder.join("users.csv"), users).unwrap();
+    let mut items = "price,tags,item,since\n".to_string();
+    for item in (0..56).filter(|item| *item != 51) {
+        let (tag, day) = (["bike", "tent", "boat", "sled"][item % 4], 1 + item % 28);
+        writeln!(items, "{}.5,{tag}|{},i{item},2025-01-{day:02}", item % 11, ["new", "sale"][item % 2])
+            .unwrap();
+    }
+    std::fs::write(folder.join("items.csv"), items).unwrap();
+}
+
+/// Writes ratings from 1 to 5 by 40 users of 30 items, fifteen each, high ones for items of their kind, and whether the user liked the item.
+pub fn write_ratings(path: &Path) {
+    let mut ratings = "user,item,rating,liked\n".to_string();
+    for user in 0..40 {
+        for place in 0..15 {
+            let item = (place * 2 + user) % 30;
+            let rating =
+                if (item + user) % 3 == 0 { 4 + (place + user) % 2 } else { 1 + (place * user + 2) % 3 };
+            writeln!(ratings, "u{user},i{item},{rating},{}", if rating >= 4 { "yes" } else { "no" }).unwrap();
+        }
+    }
+    std::fs::write(path, ratings).unwrap();
 }
 
 /// The options of a training on the texts of a table of mails.

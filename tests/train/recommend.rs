@@ -6,7 +6,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::support::job::{kill, wait_for};
-use crate::support::samples::write_clicks;
+use crate::support::samples::{write_clicks, write_descriptions, write_ratings};
 use crate::support::{assert_same_bits, cresset, run, stderr, succeed, text, train_once};
 
 /// A run on the clicks, and their table.
@@ -185,4 +185,151 @@ fn options_and_commands_that_do_not_suit_recommendations_are_refused() {
         &with(&["--split", "leave-one-out"]),
         "no user of the validation set chose an item of the training set",
     );
+}
+
+/// The options of a training on the clicks with tables of users and of items.
+fn described_options(folder: &Path) -> Vec<String> {
+    write_clicks(&folder.join("clicks.csv"));
+    write_descriptions(folder);
+    let file = |name: &str| text(&folder.join(name)).to_string();
+    let tables =
+        ["--user-table".to_string(), file("users.csv"), "--item-table".to_string(), file("items.csv")];
+    options(&folder.join("clicks.csv")).map(String::from).into_iter().chain(tables).collect()
+}
+
+fn items_of(line: &str) -> Vec<String> {
+    let items = json(line)["items"].as_array().unwrap().clone();
+    items.iter().map(|found| found["item"].as_str().unwrap().to_string()).collect()
+}
+
+#[test]
+fn new_users_and_new_items_are_recommended_by_what_tables_say_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let given = described_options(folder.path());
+    let output =
+        run([&["train", "--out", text(&out)], &given.iter().map(String::as_str).collect::<Vec<_>>()[..]]
+            .concat());
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("users.csv: 1 of the 60 values of column `user` of"), "{said}");
+    assert!(said.contains("items.csv: 1 of the 52 values of column `item` of"), "{said}");
+    // u60 to u63 made no choice; three of the four best items are of their kind, also those without choices.
+    for user in 60..64 {
+        let name = format!("u{user}");
+        let line = succeed(["recommend", text(&out), "--user", &name, "--top-k", "8", "--json"]);
+        let kinds =
+            items_of(&line).iter().map(|item| item[1..].parse::<u32>().unwrap() % 4).collect::<Vec<_>>();
+        assert!(
+            json(&line)["known"] == true && kinds.iter().filter(|kind| **kind == user % 4).count() >= 6,
+            "{line}"
+        );
+    }
+    let line = succeed(["recommend", text(&out), "--user", "u7", "--top-k", "56", "--json"]);
+    let all = items_of(&line);
+    let place = |item: &str| all.iter().position(|other| other == item).unwrap();
+    // Of the items without choices, i55 is of the kind of u7.
+    assert!(["i52", "i53", "i54"].iter().all(|other| place("i55") < place(other)), "{all:?}");
+
+    let report = out.join("report.json");
+    succeed(["eval", text(&out), "--json", text(&report)]);
+    let report = json(&std::fs::read_to_string(&report).unwrap());
+    let ndcg =
+        report["metrics"].as_array().unwrap().iter().find(|metric| metric["name"] == "NDCG@10").unwrap();
+    let epochs = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
+    let best = epochs.lines().skip(1).map(|row| row.split(',').nth(4).unwrap().parse::<f64>().unwrap());
+    let best = best.fold(0., f64::max);
+    assert!((ndcg["value"].as_f64().unwrap() - best).abs() < 1e-6 && best > 0.25, "{ndcg}, {best}");
+    // New choices need no tables.
+    let new = folder.path().join("new.csv");
+    std::fs::write(&new, "user,item\nu60,i52\nu99,i8\n").unwrap();
+    succeed(["eval", text(&out), text(&new)]);
+    succeed(["inspect", text(&out.join("model.pt")), "--verify"]);
+}
+
+#[test]
+fn a_killed_run_with_tables_resumes_bit_identically_and_a_changed_table_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = ["--epochs", "300", "--patience", "300"].map(String::from);
+    let options = [described_options(folder.path()), more.to_vec()].concat();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+    train_once(&whole, &options);
+    let arguments = [&["train", "--out", text(&killed)], &options[..]].concat();
+    let mut child = cresset().args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for(&killed.join("checkpoints/last.safetensors"), &mut child);
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    assert!(kill(&mut child), "the run ended before it was killed");
+    succeed(["train", "--resume", text(&killed)]);
+    assert_same_bits(&killed, &whole);
+
+    // The weights of another run with the same tables are a start; those of the exported file have no features.
+    let (next, checkpoint) = (folder.path().join("next"), whole.join("checkpoints/best.safetensors"));
+    let one = [&options[..10 + 4], &["--epochs", "1"]].concat();
+    succeed([&["train", "--out", text(&next), "--init", text(&checkpoint)], &one[..]].concat());
+    refused(
+        &[
+            &["train", "--out", text(&folder.path().join("none")), "--init", text(&whole.join("model.pt"))],
+            &one[..],
+        ]
+        .concat(),
+        "model.pt",
+    );
+    let users = folder.path().join("users.csv");
+    let changed = std::fs::read_to_string(&users).unwrap().replace("u3,west", "u3,east");
+    std::fs::write(&users, changed).unwrap();
+    refused(&["eval", text(&whole)], "the data has changed since the run");
+}
+
+#[test]
+fn tables_and_ratings_need_choices() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("ratings.csv"), folder.path().join("run"));
+    write_ratings(&data);
+    let train = |more: &[&str], expected: &str| {
+        refused(&[&["train", "--data", text(&data), "--out", text(&out)], more].concat(), expected);
+    };
+    train(&["--item-table", text(&data)], "--item-table is for choices of items by users");
+    train(&["--rating", "rating"], "--rating is for choices of items by users");
+    let both = ["--user", "user", "--item", "item"];
+    train(&[&both[..], &["--min-rating", "3"]].concat(), "--min-rating needs a column of ratings");
+    train(&[&both[..], &["--rating", "item"]].concat(), "--rating selects the column of --user or --item");
+    train(&[&both[..], &["--rating", "liked"]].concat(), "line 2: `yes` is not a rating; expected a number");
+    train(
+        &[&both[..], &["--user-table", text(&data)]].concat(),
+        "ratings.csv, line 3: `u0` has a row already: ",
+    );
+    train(
+        &[&both[..], &["--model", "deepfm"]].concat(),
+        "or predict a label, such as clicked, with --label COLUMN",
+    );
+}
+
+#[test]
+fn good_ratings_are_choices_also_new_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("ratings.csv"), folder.path().join("run"));
+    write_ratings(&data);
+    let options =
+        ["--user", "user", "--item", "item", "--rating", "rating", "--threads", "1", "--epochs", "20"];
+    let output = run([&["train", "--data", text(&data), "--out", text(&out)], &options[..]].concat());
+    let said = stderr(&output);
+    assert!(output.status.success() && said.contains("the median, are choices"), "{said}");
+    let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
+    assert!(config.contains("min_rating = 3"), "{config}");
+    // The median of the new ratings is 1, but only the last one is a choice.
+    let new = folder.path().join("new.csv");
+    let known = std::fs::read_to_string(&data).unwrap();
+    let unrated =
+        (0..30).map(|item| format!("i{item}")).filter(|item| !known.contains(&format!("u0,{item},")));
+    let unrated: Vec<String> = unrated.take(3).collect();
+    std::fs::write(
+        &new,
+        format!("user,item,rating\nu0,{},1\nu0,{},1\nu0,{},5\n", unrated[0], unrated[1], unrated[2]),
+    )
+    .unwrap();
+    let report = out.join("report.json");
+    succeed(["eval", text(&out), text(&new), "--json", text(&report)]);
+    let report = std::fs::read_to_string(&report).unwrap();
+    assert_eq!(json(&report)["rows"], 1, "{report}");
 }

@@ -143,7 +143,7 @@ mod tests {
             return choice.name;
         }
         match spec.name {
-            "label" | "group" | "user" | "item" => "2",
+            "label" | "group" | "user" | "item" | "rating" => "2",
             "split" => "time:2",
             "image_size" => "24x32",
             "augment" => "flip",

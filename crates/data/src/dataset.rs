@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::image::{Decoding, ImageSource};
+use super::joined::ChoiceDetails;
 use super::stored::{StoredNames, StoredRows};
 use super::texts::Texts;
 use super::{TableLayout, Targets, ValueRange};
@@ -68,6 +69,8 @@ pub struct Dataset {
     pub decoding: Decoding,
     /// The texts whose token ids are the inputs, as long as they may be tokenized in another way; `None` for other data.
     pub texts: Option<Texts>,
+    /// What is known of choices of items by users; nothing for other data.
+    pub choices: ChoiceDetails,
 }
 
 /// The raw inputs of the examples.
@@ -261,6 +264,7 @@ impl Dataset {
             range: self.range,
             decoding: self.decoding,
             texts: self.texts.as_ref().map(|texts| texts.select(indexes)),
+            choices: self.choices.clone(),
             table: self.table.clone(),
         }
     }

@@ -17,6 +17,7 @@ pub mod hashing;
 pub mod hosted;
 mod identifier;
 pub mod image;
+pub mod joined;
 mod label_columns;
 mod labels;
 pub mod lists;

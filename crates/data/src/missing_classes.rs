@@ -88,6 +88,7 @@ mod tests {
             groups: None,
             decoding: Decoding::default(),
             texts: None,
+            choices: Default::default(),
         }
     }
 

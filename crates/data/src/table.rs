@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::column::TableLayout;
 use super::targets::{TargetChoice, number, task_of};
 use super::texts::Texts;
-use super::{Dataset, InputShape, Inputs, LabelsBuilder, Names, Targets, TaskKind};
+use super::{Dataset, InputShape, Inputs, LabelsBuilder, Names, Targets, TaskKind, gather};
 use crate::error::{Error, Location, Result, excerpt, quoted};
 use crate::image::Decoding;
 
@@ -132,6 +132,13 @@ impl Table {
         }
     }
 
+    /// The values of the rows, without labels.
+    pub(crate) fn into_features(self) -> Dataset {
+        let (rows, shape) = (self.rows.len(), InputShape(vec![self.width() as i64]));
+        let table = Table { labels: Vec::new(), label_texts: Vec::new(), ..self };
+        Dataset { labels: vec![0; rows], ..table.into_classes(shape, None) }
+    }
+
     fn into_classes(self, shape: InputShape, range: Option<ValueRange>) -> Dataset {
         let mut builder = LabelsBuilder::default();
         self.labels.iter().for_each(|label| builder.push(&self.label_texts[*label as usize]));
@@ -151,6 +158,7 @@ impl Table {
             groups: self.groups,
             decoding: Decoding::default(),
             texts: self.texts,
+            choices: Default::default(),
         }
     }
 
@@ -164,6 +172,20 @@ impl Table {
     fn location_of_label(&self, label: usize) -> Location {
         let row = self.labels.iter().position(|other| *other as usize == label);
         self.location(row.expect("every label occurs in a row"))
+    }
+
+    /// The rows at these indexes.
+    pub(crate) fn select(self, rows: &[usize]) -> Self {
+        let width = self.width();
+        Table {
+            values: gather(&self.values, width, rows.iter().copied()),
+            labels: rows.iter().map(|row| self.labels[*row]).collect(),
+            groups: self.groups.as_ref().map(|groups| rows.iter().map(|row| groups[*row].clone()).collect()),
+            rows: rows.iter().map(|row| self.rows[*row]).collect(),
+            lines: rows.iter().map(|row| self.lines[*row]).collect(),
+            texts: self.texts.as_ref().map(|texts| texts.select(rows)),
+            ..self
+        }
     }
 
     /// The location of a row.

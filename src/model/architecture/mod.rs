@@ -183,7 +183,7 @@ impl Architecture {
         if task.kind == TaskKind::Ranking && !self.is_for_ranking() {
             let name = two_tower::ARCHITECTURE.name;
             return Err(Error::Usage(format!(
-                "the model {} does not rank items; use --model {name}",
+                "the model {} does not rank items; use --model {name}, or predict a label, such as clicked, with --label COLUMN in place of --user and --item",
                 self.name
             )));
         }

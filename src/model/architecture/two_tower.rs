@@ -6,7 +6,7 @@ use super::{Architecture, NumberOption, Options};
 use crate::data::column::FeatureGroup;
 use crate::error::{Error, Result};
 use crate::model::Task;
-use crate::model::layer::{Sequential, TwoTowers};
+use crate::model::layer::{Sequential, TowerOptions, TwoTowers};
 
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
@@ -21,6 +21,12 @@ pub const ARCHITECTURE: Architecture = Architecture {
             "divisor of the product of two vectors of length 1",
         ),
         NumberOption::whole("block", 512, (2, 65_536), "examples whose items are compared in training"),
+        NumberOption::real(
+            "hidden",
+            0.1,
+            (0., 0.9),
+            "share of ids hidden in training if users or items have features, for new ones",
+        ),
     ],
     build,
 };
@@ -32,8 +38,14 @@ fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> 
         let problem = "the model two-tower is for choices of items by users; select their columns with --user and --item";
         return Err(Error::Usage(problem.to_string()));
     };
-    let (width, temperature) = (options.whole("width"), options.number("temperature"));
-    let towers = TwoTowers::new(&(path / TOWERS), [users, items], width, temperature, options.whole("block"));
+    let [of_users, of_items] = &task.described;
+    let options = TowerOptions {
+        width: options.whole("width"),
+        temperature: options.number("temperature"),
+        block: options.whole("block"),
+        hidden: options.number("hidden"),
+    };
+    let towers = TwoTowers::new(&(path / TOWERS), [users, items], [of_users, of_items], options);
     Ok(Sequential::default().then(TOWERS, towers))
 }
 

@@ -29,6 +29,7 @@ mod shape;
 mod tests;
 mod text;
 mod tokens;
+mod tower;
 mod two_towers;
 mod window;
 
@@ -69,8 +70,9 @@ pub use text::{
     Pooling, TextConvolution, TextEncoder, TextRecurrent,
 };
 pub use tokens::{Grid, PositionEmbedding, PrefixTokens};
+pub(crate) use tower::{FEATURES, TRAINED};
 pub(crate) use two_towers::LOG_FREQUENCY;
-pub use two_towers::TwoTowers;
+pub use two_towers::{TowerOptions, TwoTowers};
 pub use window::{MergePatches, WindowAttention};
 
 use parameters::Parameters;

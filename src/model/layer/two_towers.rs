@@ -1,9 +1,11 @@
 //! Vectors of users and items, whose product is the score of the item for the user.
 
-use tch::nn::{self, Init};
+use tch::nn;
 use tch::{Kind, Tensor};
 
-use super::{Layer, Parameters};
+use super::Layer;
+use super::tower::Tower;
+use crate::data::column::FeatureGroup;
 use crate::model::script::{Class, Script};
 
 /// A vector of length 1 for each user and each item, and one for those that are unknown: the indexes of user and item (N, 2) to the product
@@ -15,12 +17,17 @@ use crate::model::script::{Class, Script};
 /// example, has the score minus infinity. The gradients are sparse, so that the time of a step does not depend on the numbers of users and
 /// items.
 ///
+/// With features of users or items, a vector is the sum of that of the id and of a linear layer of the features. Those whose id is not in the
+/// training set then have the vector of the unknown one and of their features, for which the share `hidden` of the ids is hidden in training
+/// (Volkovs et al., "DropoutNet: Addressing Cold Start in Recommender Systems", 2017). The TorchScript has the sums, not the features.
+///
 /// ```
-/// use cresset::model::layer::{Layer, TwoTowers};
+/// use cresset::model::layer::{Layer, TowerOptions, TwoTowers};
 /// use tch::{Device, Tensor, nn};
 ///
 /// let variables = nn::VarStore::new(Device::Cpu);
-/// let towers = TwoTowers::new(&variables.root(), [3, 5], 8, 0.1, 2);
+/// let options = TowerOptions { width: 8, temperature: 0.1, block: 2, hidden: 0.1 };
+/// let towers = TwoTowers::new(&variables.root(), [3, 5], [&[], &[]], options);
 /// let pairs = Tensor::from_slice2(&[[0f32, 4.], [2., 1.], [-1., 0.]]);
 /// assert_eq!(towers.forward(&pairs, false).size(), [3, 1]);
 /// assert_eq!(towers.forward(&pairs, true).size(), [3, 2]);
@@ -28,15 +35,24 @@ use crate::model::script::{Class, Script};
 /// ```
 #[derive(Debug)]
 pub struct TwoTowers {
-    /// The vectors of the unknown user and of the users, (users + 1, width).
-    users: Tensor,
-    /// The vectors of the unknown item and of the items, (items + 1, width).
-    items: Tensor,
+    users: Tower,
+    items: Tower,
     /// The logarithm of the frequency of each item among the training examples, (items + 1).
     log_frequency: Tensor,
-    temperature: f64,
+    options: TowerOptions,
+}
+
+/// Options of [`TwoTowers`].
+#[derive(Debug, Clone, Copy)]
+pub struct TowerOptions {
+    /// The number of values of a vector.
+    pub width: i64,
+    /// The divisor of the product of two vectors of length 1.
+    pub temperature: f64,
     /// The number of examples whose items are compared in training.
-    block: i64,
+    pub block: i64,
+    /// The share of ids that is hidden in training, where users or items have features.
+    pub hidden: f64,
 }
 
 /// The name of the buffer with the logarithms of the frequencies.
@@ -46,44 +62,39 @@ pub(crate) const LOG_FREQUENCY: &str = "log_frequency";
 const SHORTEST: f64 = 1e-12;
 
 impl TwoTowers {
-    /// Creates `users` and `items`, normal with an expected length of 1, and `log_frequency`, zeros, in `path`.
+    /// Creates `users` and `items`, normal with an expected length of 1, and `log_frequency`, zeros, in `path`. With the groups of the
+    /// features of users or items, their vectors are `users_ids` or `items_ids`, and the features are buffers.
     pub fn new(
         path: &nn::Path,
         [users, items]: [usize; 2],
-        width: i64,
-        temperature: f64,
-        block: i64,
+        [of_users, of_items]: [&[FeatureGroup]; 2],
+        options: TowerOptions,
     ) -> Self {
-        let init = Init::Randn { mean: 0., stdev: 1. / (width as f64).sqrt() };
         TwoTowers {
-            users: path.parameter("users", &[users as i64 + 1, width], init),
-            items: path.parameter("items", &[items as i64 + 1, width], init),
+            users: Tower::new(path, "users", users, options.width, of_users),
+            items: Tower::new(path, "items", items, options.width, of_items),
             log_frequency: path.zeros_no_train(LOG_FREQUENCY, &[items as i64 + 1]),
-            temperature,
-            block,
+            options,
         }
     }
 
-    /// The vectors of users, (N, width), by their rows.
-    fn user_vectors(&self, rows: &Tensor, train: bool) -> Tensor {
-        unit(&Tensor::embedding(&self.users, rows, -1, false, train)) / self.temperature
-    }
-
-    fn item_vectors(&self, rows: &Tensor, train: bool) -> Tensor {
-        unit(&Tensor::embedding(&self.items, rows, -1, false, train))
+    /// Vectors of users, (N, width), of length 1 over the temperature.
+    fn of_users(&self, vectors: &Tensor) -> Tensor {
+        unit(vectors) / self.options.temperature
     }
 
     /// The scores of the users of the examples for the items of their block, (N, block).
     fn scores_of_blocks(&self, users: &Tensor, items: &Tensor) -> Tensor {
         let count = users.size()[0];
-        let block = self.block.min(count).max(1);
+        let block = self.options.block.min(count).max(1);
         let blocks = (count + block - 1) / block;
         // The last block is filled with the first examples.
         let places = Tensor::arange(blocks * block, (Kind::Int64, users.device())).remainder(count);
         let [users, items] = [users, items].map(|rows| rows.index_select(0, &places));
         let in_blocks = |vectors: Tensor| vectors.view([blocks, block, -1]);
-        let users = in_blocks(self.user_vectors(&users, true));
-        let vectors = in_blocks(self.item_vectors(&items, true));
+        let hidden = self.options.hidden;
+        let users = in_blocks(self.of_users(&self.users.train(&users, hidden)));
+        let vectors = in_blocks(unit(&self.items.train(&items, hidden)));
         let scores =
             self.corrections(&items.view([blocks, block])).baddbmm(&users, &vectors.transpose(1, 2), 1, 1);
         scores.view([blocks * block, block]).narrow(0, 0, count)
@@ -119,16 +130,13 @@ fn unit(vectors: &Tensor) -> Tensor {
 impl Layer for TwoTowers {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let indexes = x.to_kind(Kind::Int64);
-        let users = rows(&indexes.select(1, 0), self.users.size()[0]);
-        let items = rows(&indexes.select(1, 1), self.items.size()[0]);
+        let users = rows(&indexes.select(1, 0), self.users.rows());
+        let items = rows(&indexes.select(1, 1), self.items.rows());
         if train {
             return self.scores_of_blocks(&users, &items);
         }
-        (self.user_vectors(&users, false) * self.item_vectors(&items, false)).sum_dim_intlist(
-            -1,
-            true,
-            None::<Kind>,
-        )
+        let (users, items) = (self.of_users(&self.users.vectors(&users)), unit(&self.items.vectors(&items)));
+        (users * items).sum_dim_intlist(-1, true, None::<Kind>)
     }
 
     fn script(&self) -> Script {
@@ -153,28 +161,37 @@ impl Layer for TwoTowers {
     items = self.item_vectors(torch.select(indexes, 1, 1))
     return torch.sum(torch.mul(users, items), [-1], True)
 "#,
-            temperature = self.temperature
+            temperature = self.options.temperature
         );
+        let [users, items] = tch::no_grad(|| [&self.users, &self.items].map(Tower::all));
         let class = Class::new("TwoTowers", methods);
-        Script::Class(class.parameter("users", &self.users).parameter("items", &self.items))
+        Script::Class(class.parameter("users", &users).parameter("items", &items))
     }
 
     fn describe(&self) -> String {
-        let [users, items] = [&self.users, &self.items].map(|vectors| vectors.size()[0] - 1);
-        format!("vectors of {users} users and {items} items, {} values", self.users.size()[1])
+        let of = |tower: &Tower, name: &str| {
+            let features = match tower.features() {
+                0 => String::new(),
+                count => format!(" with {count} features"),
+            };
+            format!("{} {name}{features}", tower.rows() - 1)
+        };
+        let (users, items) = (of(&self.users, "users"), of(&self.items, "items"));
+        format!("vectors of {users} and {items}, {} values", self.users.width())
     }
 
     fn multiply_adds(&self, input: &[i64], _output: &[i64]) -> u64 {
-        super::product(&[input[0], self.users.size()[1]])
+        super::product(&[input[0], self.users.width()])
     }
 
     fn sparse_parameters(&self) -> Vec<String> {
-        ["users", "items"].map(String::from).to_vec()
+        [&self.users, &self.items].map(Tower::sparse_parameters).concat()
     }
 
     fn item_scores(&self, users: &Tensor) -> Option<Tensor> {
-        let items = self.items.narrow(0, 1, self.items.size()[0] - 1);
-        let users = self.user_vectors(&rows(users, self.users.size()[0]), false);
+        let items = self.items.all();
+        let items = items.narrow(0, 1, self.items.rows() - 1);
+        let users = self.of_users(&self.users.vectors(&rows(users, self.users.rows())));
         Some(users.matmul(&unit(&items).tr()))
     }
 }
@@ -187,7 +204,8 @@ mod tests {
     fn towers() -> (nn::VarStore, TwoTowers) {
         tch::manual_seed(1);
         let variables = nn::VarStore::new(Device::Cpu);
-        let mut towers = TwoTowers::new(&variables.root(), [3, 4], 6, 0.2, 3);
+        let options = TowerOptions { width: 6, temperature: 0.2, block: 3, hidden: 0.1 };
+        let mut towers = TwoTowers::new(&variables.root(), [3, 4], [&[], &[]], options);
         tch::no_grad(|| towers.log_frequency.copy_(&Tensor::from_slice(&[-5f32, -1., -2., -3., -4.])));
         (variables, towers)
     }
@@ -198,7 +216,7 @@ mod tests {
         let pairs = Tensor::from_slice2(&[[2f32, 1.], [-1., 3.], [7., -1.]]);
         let scores = Vec::<f32>::try_from(towers.forward(&pairs, false).view(-1)).unwrap();
         let of = |user: i64, item: i64| {
-            let (user, item) = (towers.users.get(user), towers.items.get(item));
+            let (user, item) = (towers.users.all().get(user), towers.items.all().get(item));
             (user.dot(&item) / user.norm() / item.norm() / 0.2).double_value(&[]) as f32
         };
         // Index -1 and indexes without a vector are row 0.
@@ -236,7 +254,7 @@ mod tests {
             assert!((scores.double_value(&[row, column]) - expected).abs() < 1e-5);
         }
         scores.log_softmax(1, Kind::Float).diagonal(0, 0, 1).sum(Kind::Float).backward();
-        assert!(towers.users.grad().is_sparse() && towers.items.grad().is_sparse());
+        assert!([&towers.users, &towers.items].iter().all(|tower| tower.all().grad().is_sparse()));
         // Of five examples, the last two are compared with the first one.
         let more = Tensor::from_slice2(&[[0f32, 1.], [1., 1.], [2., 3.], [0., 2.], [1., 0.]]);
         let blocks = towers.forward(&more, true);

@@ -372,6 +372,7 @@ mod tests {
             groups: None,
             decoding: Decoding::default(),
             texts: None,
+            choices: Default::default(),
         };
         let train =
             TrainTensors(TensorDataset::of(&dataset, &(0..rows as i64).collect::<Vec<_>>(), Device::Cpu));

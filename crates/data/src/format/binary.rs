@@ -196,6 +196,7 @@ impl Arrays {
             groups: None,
             decoding: Decoding::default(),
             texts: None,
+            choices: Default::default(),
         })
     }
 }

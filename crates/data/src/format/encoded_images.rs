@@ -83,6 +83,7 @@ impl EncodedImages {
             groups: self.groups,
             decoding: options.decoding(properties.depth),
             texts: None,
+            choices: Default::default(),
         })
     }
 }

@@ -34,6 +34,18 @@ options! {
         /// Item column of a table of choices
         pub item: Option<ColumnChoice> = option("COLUMN").heading(DATA).essential(),
 
+        /// Table of users, with a row for each and the user column of the choices: its other columns describe users, also new ones
+        pub user_table: Option<PathBuf> = option("FILE").not_empty().heading(DATA),
+
+        /// Table of items, with a row for each and the item column of the choices: its other columns describe items, also new ones
+        pub item_table: Option<PathBuf> = option("FILE").not_empty().heading(DATA),
+
+        /// Column of ratings, numbers, of a table of choices: only rows with a good rating are choices
+        pub rating: Option<ColumnChoice> = option("COLUMN").heading(DATA),
+
+        /// Least rating of a choice [default: the median of the ratings]
+        pub min_rating: Option<f64> = option("RATING").heading(DATA),
+
         /// What to predict for each example [default: ranking with --user and --item, regression if --label selects a column of quantities, multilabel with
         /// --labels and if labels of an image list are combined, else classification]
         pub task: Option<TaskKind> = option("TASK").heading(DATA),
@@ -142,6 +154,22 @@ impl DataOptions {
     /// One of the options without the other, and options for other tasks.
     fn ranking(&self) -> crate::error::Result<Option<TargetChoice>> {
         let is_chosen = self.task == Some(TaskKind::Ranking);
+        let of_choices = [
+            ("--user-table", self.user_table.is_some()),
+            ("--item-table", self.item_table.is_some()),
+            ("--rating", self.rating.is_some()),
+            ("--min-rating", self.min_rating.is_some()),
+        ];
+        if self.min_rating.is_some() && self.rating.is_none() {
+            return Err(Error::Usage(
+                "--min-rating needs a column of ratings; select it with --rating".to_string(),
+            ));
+        }
+        if let (Some((name, _)), None) = (of_choices.into_iter().find(|(_, is_set)| *is_set), &self.user) {
+            return Err(Error::Usage(format!(
+                "{name} is for choices of items by users; select their columns with --user and --item"
+            )));
+        }
         let problem = match (&self.user, &self.item, self.task) {
             (None, None, _) if !is_chosen => return Ok(None),
             (Some(_), Some(_), Some(task)) if !is_chosen => {

@@ -209,6 +209,7 @@ impl TextFiles {
             groups: None,
             decoding: Decoding::default(),
             texts: Some(texts),
+            choices: Default::default(),
         }
     }
 }

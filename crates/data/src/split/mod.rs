@@ -260,6 +260,7 @@ mod tests {
             groups: groups.map(|names| names.chars().map(String::from).cycle().take(40).collect()),
             decoding: Decoding::default(),
             texts: None,
+            choices: Default::default(),
         }
     }
 

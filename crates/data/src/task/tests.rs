@@ -24,6 +24,7 @@ fn examples(texts: &[&str]) -> Dataset {
         groups: None,
         decoding: Decoding::default(),
         texts: None,
+        choices: Default::default(),
     }
 }
 

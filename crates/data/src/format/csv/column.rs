@@ -60,6 +60,14 @@ pub fn first_rows(path: &Path) -> Result<Vec<Vec<String>>> {
     Ok(rows)
 }
 
+/// The cells of the first row of a table, which is its header if it has one.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn header_of(path: &Path) -> Result<Vec<String>> {
+    Ok(first_rows(path)?.into_iter().next().unwrap_or_default())
+}
+
 /// The header of a table, if its first row begins above `first_line`.
 fn header(reader: &ChunkReader, path: &Path, delimiter: u8, first_line_of_rows: u64) -> Option<Vec<String>> {
     let mut header = None;

@@ -68,7 +68,9 @@ impl Layout {
         let texts = options.text.as_deref().map(choices).transpose()?.unwrap_or_default();
         let needs_names = !types.is_empty()
             || by_name(&Some(options.label.clone()))
-            || [&options.group, &options.user, &options.item].iter().any(|choice| by_name(choice))
+            || [&options.group, &options.user, &options.item, &options.rating]
+                .iter()
+                .any(|choice| by_name(choice))
             || several.iter().chain(&texts).any(|choice| matches!(choice, ColumnChoice::Name(_)));
         let position = |choice: &ColumnChoice, names: Option<&[String]>| find(path, choice, width, names);
         // The label position is known without a header, unless it is selected by name, which a number may be.
@@ -86,13 +88,20 @@ impl Layout {
         if ranked.is_some_and(|[user, item]| user == item) {
             return Err(Error::data(path, "--user and --item select the same column"));
         }
+        let rating = options.rating.as_ref().map(|rating| position(rating, names)).transpose()?;
+        if rating.is_some_and(|rating| ranked.is_some_and(|columns| columns.contains(&rating))) {
+            return Err(Error::data(path, "--rating selects the column of --user or --item"));
+        }
         let group = options.group.as_ref().map(|group| position(group, names)).transpose()?;
         let ignored = options.ignore.as_deref().map(choices).transpose()?.unwrap_or_default();
         let ignored = ignored.iter().map(|choice| position(choice, names)).collect::<Result<Vec<_>>>()?;
         let texts = texts.iter().map(|choice| position(choice, names)).collect::<Result<Vec<_>>>()?;
         check_texts(path, &texts, label)?;
         let label_columns = label_columns(path, options, width, names)?;
-        let label = (label_columns.is_empty() && ranked.is_none()).then_some(label);
+        let label = match ranked {
+            Some(_) => rating,
+            None => label_columns.is_empty().then_some(label),
+        };
         let declared = match &options.schema {
             Some(schema) => {
                 let names: Vec<_> = (0..width).map(|column| column_name(names, column)).collect();

@@ -15,6 +15,7 @@ mod files;
 mod header;
 mod inferred;
 mod input_column;
+mod joined;
 mod json_rows;
 mod kinds;
 mod layout;
@@ -30,6 +31,7 @@ mod parquet_columns;
 #[cfg(feature = "parquet")]
 mod parquet_file;
 mod parse;
+mod ratings;
 mod row_stream;
 mod rows;
 mod streamed;
@@ -41,6 +43,7 @@ use std::sync::Arc;
 
 pub use crate::cell::is_missing;
 use chunk_reader::ChunkReader;
+use column::header_of;
 pub use column::{TextColumn, read_column};
 pub(super) use column::{first_rows, rows};
 use encode::{CellFault, Encoder};
@@ -119,9 +122,12 @@ impl Format for Csv {
     }
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
-        let table = read(path, options)?;
+        let table = read(path, &joined::of_choices(options))?;
+        let (table, min_rating) = ratings::good(table, options)?;
         let shape = InputShape(vec![table.width() as i64]);
-        table.into_dataset(shape, None, options.targets()?)
+        let mut dataset = table.into_dataset(shape, None, options.targets()?)?;
+        dataset.choices.min_rating = min_rating;
+        joined::join(dataset, options)
     }
 }
 
@@ -136,7 +142,26 @@ fn is_arrow(path: &Path) -> bool {
 /// A file that is unreadable or has no rows, options with a column that does not exist, or invalid cells,
 /// with line and column; if there are several errors, all of them.
 pub fn read(path: &Path, options: &DataOptions) -> Result<Table> {
-    read_to_first_error(path, options).map_err(|first| Faults::explain(path, options, first))
+    let table = read_to_first_error(path, options, TextUse::Tokens);
+    table.map_err(|first| Faults::explain(path, options, first))
+}
+
+/// Like [`read`], for a table in which texts are always hashed.
+///
+/// # Errors
+/// As for [`read`].
+fn read_with_hashed_texts(path: &Path, options: &DataOptions) -> Result<Table> {
+    let table = read_to_first_error(path, options, TextUse::Hashes);
+    table.map_err(|first| Faults::explain(path, options, first))
+}
+
+/// What becomes of one or two texts if a table has no other inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TextUse {
+    /// Sequences of tokens, for models of texts.
+    Tokens,
+    /// Hashed words, as among other columns.
+    Hashes,
 }
 
 /// What is known about each input column of a table.
@@ -145,7 +170,7 @@ pub fn read(path: &Path, options: &DataOptions) -> Result<Table> {
 /// As for [`read`].
 pub fn describe(path: &Path, options: &DataOptions) -> Result<Vec<ColumnSummary>> {
     let described = || {
-        let TableParts { parsed, layout, uses, .. } = TableParts::read(path, options)?;
+        let TableParts { parsed, layout, uses, .. } = TableParts::read(path, options, TextUse::Tokens)?;
         Ok(uses.describe(&parsed, &layout))
     };
     described().map_err(|first| Faults::explain(path, options, first))
@@ -161,7 +186,7 @@ struct TableParts {
 }
 
 impl TableParts {
-    fn read(path: &Path, options: &DataOptions) -> Result<Self> {
+    fn read(path: &Path, options: &DataOptions, texts: TextUse) -> Result<Self> {
         let reader = ChunkReader::open(path)?;
         let beginning = reader.beginning();
         let (mut layout, mut inferred) =
@@ -169,13 +194,13 @@ impl TableParts {
         let mut fingerprint = reader.fingerprint();
         let parsed = parse(reader, &layout).or_else(|error| {
             // The first rows may have looked like numbers.
-            let texts =
+            let columns =
                 if table_files::are_files(path) { Faults::text_columns(path, &layout) } else { Vec::new() };
-            if texts.is_empty() {
+            if columns.is_empty() {
                 return Err(error);
             }
-            layout.read_as_texts(&texts);
-            inferred.read_as_texts(texts);
+            layout.read_as_texts(&columns);
+            inferred.read_as_texts(columns);
             let reader = ChunkReader::open(path)?;
             fingerprint = reader.fingerprint();
             parse(reader, &layout)
@@ -186,13 +211,13 @@ impl TableParts {
         if parsed.rows.is_empty() {
             return Err(Error::data(path, "every row has a missing value, so no row is left"));
         }
-        let uses = Uses::of(path, &parsed, &layout, options)?;
+        let uses = Uses::of(path, &parsed, &layout, (options, texts))?;
         Ok(TableParts { parsed, layout, inferred, uses, sha256: fingerprint.sha256() })
     }
 }
 
-fn read_to_first_error(path: &Path, options: &DataOptions) -> Result<Table> {
-    let TableParts { parsed, layout, inferred, uses, sha256 } = TableParts::read(path, options)?;
+fn read_to_first_error(path: &Path, options: &DataOptions, texts: TextUse) -> Result<Table> {
+    let TableParts { parsed, layout, inferred, uses, sha256 } = TableParts::read(path, options, texts)?;
     let dropped = parsed.seen - parsed.rows.len() as u64;
     let warnings = uses.warnings(&layout);
     let table = table(path, sha256, parsed, &layout, uses)?;
@@ -203,7 +228,11 @@ fn read_to_first_error(path: &Path, options: &DataOptions) -> Result<Table> {
     }
     if dropped > 0 {
         let (seen, path) = (dropped + table.rows.len() as u64, path.display());
-        let name = if options.missing == Missing::Drop { "value" } else { "label" };
+        let name = match options.missing {
+            Missing::Drop => "value",
+            _ if options.rating.is_some() => "rating",
+            _ => "label",
+        };
         tracing::warn!("{path}: dropped {dropped} of {seen} rows without a {name}");
     }
     Ok(table)

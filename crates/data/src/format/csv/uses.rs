@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::kinds::{self, MAX_CATEGORIES, TextColumnCells, Use};
 use super::layout::{InputColumn, Layout, choices, find};
-use super::names;
 use super::parse::Parsed;
+use super::{TextUse, names};
 use crate::column::{Column, ColumnKind};
 use crate::error::{Error, Location, Result, quoted};
 use crate::format::options::{ColumnTypes, DataOptions, Missing};
@@ -69,7 +69,12 @@ impl Uses {
     ///
     /// # Errors
     /// Dates with an ambiguous day and month, options with a column that does not exist, or no column that is an input.
-    pub fn of(path: &Path, cells: &dyn Cells, layout: &Layout, options: &DataOptions) -> Result<Self> {
+    pub fn of(
+        path: &Path,
+        cells: &dyn Cells,
+        layout: &Layout,
+        (options, text_use): (&DataOptions, TextUse),
+    ) -> Result<Self> {
         let kept = options.keep.as_deref().map(choices).transpose()?.unwrap_or_default();
         let header = layout.header.as_ref().map(|(names, _)| names.as_slice());
         let kept = kept.iter().map(|choice| find(path, choice, layout.width, header));
@@ -90,7 +95,8 @@ impl Uses {
             uses = inputs().map(|input| infer(input, true)).collect();
         }
         let mut ids = Vec::new();
-        if options.text.is_some() || options.column_types == ColumnTypes::All && are_texts(&uses) {
+        let takes_tokens = text_use == TextUse::Tokens && options.column_types == ColumnTypes::All;
+        if options.text.is_some() || takes_tokens && are_texts(&uses) {
             for (index, found) in uses.iter_mut().enumerate() {
                 let texts = cells.texts(index);
                 if let Use::Input(ColumnKind::Text { .. }, _) = found {

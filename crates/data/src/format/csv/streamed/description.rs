@@ -220,6 +220,7 @@ fn dataset(
         groups: None,
         decoding: Decoding::default(),
         texts: None,
+        choices: Default::default(),
     };
     dataset.retokenized(options)?.for_task(options.targets()?)
 }

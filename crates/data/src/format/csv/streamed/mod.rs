@@ -26,7 +26,7 @@ use super::kinds::MAX_CATEGORIES;
 use super::layout::Layout;
 use super::parallel::parse_each;
 use super::uses::Uses;
-use super::{Faults, delimiter};
+use super::{Faults, TextUse, delimiter};
 use crate::column::ColumnKind;
 use crate::error::{Error, Location, Result};
 use crate::format::options::DataOptions;
@@ -147,7 +147,7 @@ fn finish(
     }
     let mut uses = match texts {
         Some(_) => texts::uses(path, writer.longest(), layout)?,
-        None => Uses::of(path, &columns, layout, options)?,
+        None => Uses::of(path, &columns, layout, (options, TextUse::Tokens))?,
     };
     if !uses.ids.is_empty() {
         let problem =

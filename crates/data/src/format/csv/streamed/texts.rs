@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::super::TextUse;
 use super::super::chunks::Chunk;
 use super::super::converted::first_line;
 use super::super::layout::Layout;
@@ -37,7 +38,9 @@ impl TextInputs {
         let parsed = Parsed::chunk(path, &chunk, layout).ok()?;
         // The texts are tokenized later.
         let plain = DataOptions { tokenizer: None, vocab_size: None, ..options.clone() };
-        let uses = Uses::of(path, &parsed, layout, &plain).ok().filter(|uses| !uses.ids.is_empty())?;
+        let uses = Uses::of(path, &parsed, layout, (&plain, TextUse::Tokens))
+            .ok()
+            .filter(|uses| !uses.ids.is_empty())?;
         let warnings = uses.warnings(layout);
         let mut slots = uses.slots.iter();
         layout.inputs.retain(|_| slots.next().is_some_and(Option::is_some));
