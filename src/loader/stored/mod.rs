@@ -3,6 +3,8 @@
 //! An epoch reads the blocks of the file in random order, some at a time, and shuffles the rows of these. A thread reads ahead, and
 //! preprocesses the rows for a model on the CPU.
 
+mod evaluation;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use rand::seq::SliceRandom;
 use tch::{Device, Tensor};
 
 use super::transfer::to_device;
-use super::{Batch, BatchSlice, Batches, EvaluationLoader, Pass, TrainLoader};
+use super::{Batch, BatchSlice, Batches, Pass, TrainLoader};
 use crate::data::parallel::OrderedMap;
 use crate::data::random::{Purpose, epoch_stream, stream};
 use crate::data::stored::{LabelsOfRows, StoredBlock, StoredRows};
@@ -18,15 +20,13 @@ use crate::data::{Dataset, Inputs, Targets};
 use crate::error::Result;
 use crate::loader::masking::CategoryMasking;
 use crate::model::preprocessing::{Preprocessing, RowPreprocessing, target_tensor};
+pub use evaluation::StoredEvaluationLoader;
 
 /// The blocks whose rows are shuffled together. A thread has them in memory.
 const TOGETHER: usize = 32;
 
 /// Batches that are read ahead.
 const AHEAD: usize = 4;
-
-/// Rows of a batch of evaluation.
-const EVALUATION_BATCH: usize = 1024;
 
 /// Rows in a file, and what their labels mean.
 #[derive(Debug, Clone)]
@@ -50,6 +50,11 @@ impl StoredExamples {
             targets: Arc::new(targets),
             outputs: dataset.classes.len(),
         })
+    }
+
+    /// Rows whose labels are indexes into `targets`, or numbers; `outputs` is the number of outputs of the model.
+    pub fn new(rows: Arc<StoredRows>, targets: Targets, outputs: usize) -> Self {
+        StoredExamples { rows, targets: Arc::new(targets), outputs }
     }
 
     fn read(&self, blocks: &[StoredBlock], rows: &[(u32, u32)]) -> RowsRead {
@@ -345,97 +350,5 @@ impl TrainLoader for StoredLoader {
                 finished(&self.preprocessing, self.masking.as_ref(), &batch.inputs, Some(place(start)));
             Ok(Batch { inputs, ..batch })
         }))
-    }
-}
-
-/// Rows in a file, for evaluation.
-#[derive(Debug)]
-pub struct StoredEvaluationLoader {
-    examples: StoredExamples,
-    rows: Arc<[i64]>,
-    preprocessing: Option<Preprocessing>,
-    device: Device,
-}
-
-impl StoredEvaluationLoader {
-    /// Feeds the rows at `rows`, raw without preprocessing.
-    pub fn new(
-        examples: &StoredExamples,
-        rows: &[i64],
-        preprocessing: Option<&Preprocessing>,
-        device: Device,
-    ) -> Self {
-        StoredEvaluationLoader {
-            examples: examples.clone(),
-            rows: rows.into(),
-            preprocessing: preprocessing.cloned(),
-            device,
-        }
-    }
-}
-
-/// Reads rows in their order. It keeps the block that it has read last.
-struct RowsReader {
-    examples: StoredExamples,
-    rows: Arc<[i64]>,
-    block: Option<(usize, StoredBlock)>,
-}
-
-impl RowsReader {
-    fn read(&mut self, places: Range<usize>) -> Result<RowsRead> {
-        let stored = &self.examples.rows;
-        let mut blocks: Vec<StoredBlock> = Vec::new();
-        let mut rows = Vec::with_capacity(places.len());
-        let mut last = None;
-        for row in &self.rows[places] {
-            let row = *row as usize;
-            let block = match last {
-                Some(block) if stored.range(block).contains(&row) => block,
-                _ => {
-                    let block = stored.block_of(row);
-                    let read = match self.block.take_if(|(known, _)| *known == block) {
-                        Some((_, read)) => read,
-                        None => stored.read(block)?,
-                    };
-                    self.block = Some((block, read.clone()));
-                    blocks.push(read);
-                    block
-                }
-            };
-            last = Some(block);
-            rows.push((blocks.len() as u32 - 1, (row - stored.range(block).start) as u32));
-        }
-        Ok(self.examples.read(&blocks, &rows))
-    }
-}
-
-impl EvaluationLoader for StoredEvaluationLoader {
-    fn rows(&self) -> usize {
-        self.rows.len()
-    }
-
-    fn device(&self) -> Device {
-        self.device
-    }
-
-    fn in_order(&self) -> Batches<'_> {
-        let count = self.rows.len();
-        let places =
-            (0..count).step_by(EVALUATION_BATCH).map(move |start| start..count.min(start + EVALUATION_BATCH));
-        let worker = || {
-            let mut reader =
-                RowsReader { examples: self.examples.clone(), rows: Arc::clone(&self.rows), block: None };
-            let assembly = Assembly::new(&self.examples, self.preprocessing.as_ref(), None, self.device);
-            move |places| Ok(assembly.batch(reader.read(places)?, None))
-        };
-        let read = OrderedMap::new(1, places, AHEAD, worker);
-        let batches = to_device(read, self.device);
-        match &self.preprocessing {
-            Some(preprocessing) if self.device != Device::Cpu => Box::new(batches.map(|batch| {
-                let batch = batch?;
-                Ok(Batch { inputs: finished(preprocessing, None, &batch.inputs, None), ..batch })
-            })),
-            _ => batches,
-        }
     }
 }
