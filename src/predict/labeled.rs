@@ -90,7 +90,7 @@ impl Classifier {
             in_memory: self.values_in_memory,
         };
         let table = match LabeledRows::read(path, &model)? {
-            LabeledRows::Table(table) => table,
+            LabeledRows::Table(table) => *table,
             LabeledRows::Stored { rows, targets, names } => {
                 let examples = StoredExamples::new(rows, targets, classes.len());
                 let feed = StoredEvaluationLoader::of_all(&examples, self.device);

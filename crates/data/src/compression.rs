@@ -203,7 +203,7 @@ mod tests {
         let read = |limit| {
             let mut reader = Codec::Zstd.limited_reader(Path::new("a.csv.zst"), packed.clone(), limit);
             let mut text = Vec::new();
-            reader.read_to_end(&mut text).map(|count| count).map_err(|error| error.to_string())
+            reader.read_to_end(&mut text).map_err(|error| error.to_string())
         };
         assert_eq!(read(1000), Ok(1000));
         let problem = read(999).unwrap_err();

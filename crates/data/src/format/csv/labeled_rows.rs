@@ -40,7 +40,7 @@ pub struct RowsOfModel<'a> {
 #[derive(Debug)]
 pub enum LabeledRows {
     /// All are in memory.
-    Table(Table),
+    Table(Box<Table>),
     /// They are in a file that has no name, and is gone once they are dropped.
     Stored {
         /// The rows.
@@ -88,7 +88,10 @@ impl LabeledRows {
         let found = match stored {
             None => {
                 let (values, parsed) = rows.features(parsed)?;
-                LabeledRows::Table(Table { sha256: fingerprint.sha256(), ..rows.check.table(parsed, values) })
+                LabeledRows::Table(Box::new(Table {
+                    sha256: fingerprint.sha256(),
+                    ..rows.check.table(parsed, values)
+                }))
             }
             Some(stored) => stored.finish(path, model)?,
         };
