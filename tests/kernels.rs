@@ -160,6 +160,30 @@ fn a_bag_of_words_trains_by_its_kernels() {
 }
 
 #[test]
+fn a_streamed_table_trains_by_its_kernels() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("clicks.csv");
+    // A number, a column of 200 categories and one of 35,000, whose gradients are sparse.
+    let row =
+        |row: usize| format!("{},s{},u{},{}\n", row % 7, row % 200, row % 35_000, ["no", "yes"][row % 2]);
+    std::fs::write(
+        &data,
+        (0..36_000).map(row).fold("age,site,user,clicked\n".to_string(), |text, row| text + &row),
+    )
+    .unwrap();
+    let options = ["--data", text(&data), "--stream", "always", "--model", "mlp", "--batch-size", "1024"];
+    let expected = [
+        Kernel::MatrixProduct,
+        // Of the last batch, which is smaller.
+        Kernel::EmbeddingBag,
+        Kernel::ColumnVectors,
+        Kernel::RowAdagrad,
+        Kernel::SharedCores,
+    ];
+    trains_by(&[&options[..], &["--recipe", "none", "--mask-categories", "0"]].concat(), &expected, 1e-3);
+}
+
+#[test]
 fn a_table_is_predicted_by_its_kernels() {
     let folder = tempfile::tempdir().unwrap();
     let rows = unlabelled_digits(folder.path(), 200);

@@ -29,7 +29,7 @@ THREADS, BUFFER, WIDTH, EMBEDDING = 2, 65_536, 128, 8
 def write(rows, path):
     random = np.random.default_rng(0)
     names = [
-        np.array(["%08x" % ((index * 2654435761 + column * 97) & 0xFFFFFFFF) for index in range(count)])
+        pa.array(["%08x" % ((index * 2654435761 + column * 97) & 0xFFFFFFFF) for index in range(count)])
         for column, count in enumerate(CATEGORIES)
     ]
     effects = [random.normal(size=count) for count in CATEGORIES]
@@ -47,7 +47,7 @@ def write(rows, path):
             # The first categories are the most frequent.
             indexes = np.minimum((different * random.random(count) ** 3).astype(np.int64), different - 1)
             missing = random.random(count) < 0.02 * (column % 4)
-            columns.append(pa.array(names[column][indexes], mask=missing))
+            columns.append(names[column].take(pa.array(indexes, mask=missing)))
             if column % 5 == 0:
                 score += 0.3 * np.where(missing, 0, effects[column][indexes])
         clicked = (random.random(count) < 1 / (1 + np.exp(-score))).astype(np.int64)

@@ -43,7 +43,16 @@ const UNITS: [(&str, &[&str]); 2] = [
             "kernels/tally",
         ],
     ),
-    ("autograd", &["kernels/convolution", "kernels/embedding_bag", "kernels/lstm", "kernels/norm"]),
+    (
+        "autograd",
+        &[
+            "kernels/column_vectors",
+            "kernels/convolution",
+            "kernels/embedding_bag",
+            "kernels/lstm",
+            "kernels/norm",
+        ],
+    ),
 ];
 
 /// The source files of the feature `distributed`, which share a unit with "autograd".

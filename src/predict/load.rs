@@ -7,6 +7,7 @@ use cresset_bridge::kernels::allocator::keep_freed_memory;
 use tch::Device;
 
 use super::compiled::CompiledModel;
+use super::labeled::VALUES_IN_MEMORY;
 use super::{Classifier, Recommender};
 use crate::data::unknown::UnknownPolicy;
 use crate::error::{Error, Result, catch_panics};
@@ -128,6 +129,7 @@ impl Classifier {
             metadata,
             views: None,
             on_unknown: UnknownPolicy::Allow,
+            values_in_memory: VALUES_IN_MEMORY,
             recorded,
         })
     }

@@ -6,6 +6,7 @@ mod drift;
 mod embeddings;
 pub mod explain;
 mod input_spec;
+mod labeled;
 mod load;
 mod many;
 mod output;
@@ -23,24 +24,19 @@ use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
 use crate::data::column::{Column, ColumnKind};
-use crate::data::column_choice::ColumnChoice;
-use crate::data::format::csv::RowPolicy;
-use crate::data::format::listed::ImageList;
-use crate::data::format::text_folder::{self, is_text_file};
-use crate::data::format::{self, FORMATS, Format, csv};
+use crate::data::format::csv::{self, RowPolicy};
+use crate::data::format::text_folder::is_text_file;
 use crate::data::image::{Channels, InputReader};
 use crate::data::notation::Notation;
-use crate::data::options::ImageSize;
 use crate::data::unknown::UnknownPolicy;
-use crate::data::{DataOptions, Inputs as RawInputs, Names, Table, TableLayout, TaskKind, ValueRange, image};
+use crate::data::{Table, TableLayout, TaskKind, ValueRange, image};
 use crate::error::{Error, Location, Result, catch_panics};
 use crate::evaluate::ood::OodScore;
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{ExportedModel, MEMBERS, METADATA, Metadata};
-use crate::loader::{Batch, EncodedExamples, EvaluationLoader, MemoryExamples, StreamEvaluationLoader};
+use crate::loader::{Batch, EvaluationLoader};
 use crate::model::executor::Executor;
 use crate::model::layer::out_of_fold;
-use crate::model::preprocessing::{TensorDataset, target_tensor};
 pub use catalog::Catalog;
 use compiled::CompiledModel;
 pub use input_spec::{Cell, Input, InputSpec, Notes};
@@ -83,6 +79,8 @@ pub struct Classifier {
     metadata: Metadata,
     views: Option<Views>,
     on_unknown: UnknownPolicy,
+    /// The values of labeled rows that may be in memory.
+    values_in_memory: usize,
     /// The contents of `verification.json`, if the file has it.
     recorded: Option<String>,
 }
@@ -206,6 +204,12 @@ impl Classifier {
     /// Sets whether categories that the model was not trained on are accepted or rejected.
     pub fn with_unknown(self, on_unknown: UnknownPolicy) -> Self {
         Classifier { on_unknown, ..self }
+    }
+
+    /// Sets the number of values of a table with labeled rows that may be in memory, 2²⁴ at first. More are stored in a file, in
+    /// `cresset/tables` of the user's cache, while they are evaluated; the results are the same.
+    pub fn with_values_in_memory(self, values_in_memory: usize) -> Self {
+        Classifier { values_in_memory, ..self }
     }
 
     /// Optimizes the model for many calls: on a CPU, folds batch normalization into the convolutions. This takes about as long as
@@ -337,80 +341,6 @@ impl Classifier {
             }
             Ok(evaluation)
         })
-    }
-
-    /// Reads labeled examples for evaluation from a CSV file or any other data format, and the names of the examples.
-    ///
-    /// # Errors
-    /// Examples that do not match the model's input, have no label, or have a label that is not one of the model's classes.
-    pub fn read_labeled(&self, path: &Path) -> Result<(Box<dyn EvaluationLoader>, Names)> {
-        self.read_labeled_from(path, None)
-    }
-
-    /// Like [`Classifier::read_labeled`], for a list of images in the folder `images`.
-    ///
-    /// # Errors
-    /// As [`Classifier::read_labeled`].
-    pub fn read_labeled_from(
-        &self,
-        path: &Path,
-        images: Option<&Path>,
-    ) -> Result<(Box<dyn EvaluationLoader>, Names)> {
-        let is_list = Channels::of(&self.metadata.input.shape).is_some()
-            && path.is_file()
-            && (images.is_some() || ImageList.recognizes(path));
-        let is_table = !is_list && path.is_file() && csv::Csv.recognizes(path);
-        // Use the label column of the training data.
-        let label = self.metadata.config.get("label").and_then(|label| label.as_str());
-        let options = DataOptions {
-            image_size: self.image_size(),
-            images: images.map(Path::to_path_buf),
-            label: label.and_then(|label| label.parse().ok()).unwrap_or(ColumnChoice::Last),
-            task: Some(self.metadata.outputs.task()),
-            labels: self.metadata.config.get("labels").and_then(|labels| labels.as_str()).map(String::from),
-            ..DataOptions::default()
-        };
-        if is_table || !FORMATS.iter().any(|format| format.recognizes(path)) {
-            let table = self.read_rows(path)?;
-            let labels = table.labels_for(self.metadata.outputs.task(), &self.metadata.classes)?;
-            let labels = target_tensor(&labels.targets, &labels.labels, self.metadata.classes.len());
-            let inputs = self.tensor(&table);
-            let names = Names::Lines { rows: table.rows, lines: table.lines };
-            return Ok((self.in_memory(TensorDataset { inputs, labels }), names));
-        }
-        let mut dataset = match &self.metadata.input.table {
-            Some(layout) if layout.is_text() && path.is_dir() => text_folder::read_for(path, layout)?,
-            _ => format::read(path, &options)?,
-        };
-        let (expected, shape) = (&self.metadata.input.shape, dataset.shape.clone());
-        // Images are converted to the number of channels of the model.
-        if matches!(dataset.inputs, RawInputs::Images(_)) && Channels::of(expected).is_some() {
-            dataset.shape = expected.clone();
-        } else if shape != *expected {
-            let problem = format!("its examples are {shape}, but the model takes {expected}");
-            return Err(Error::data(path, problem));
-        }
-        dataset.decoding = self.metadata.input.decoding.with_depth_of(dataset.decoding);
-        let dataset = dataset.with_classes(&self.metadata.classes)?;
-        let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let feed = match EncodedExamples::of(&dataset, threads, options.max_bad_share) {
-            Some(gallery) => Box::new(StreamEvaluationLoader::new(&gallery, &rows, None, self.device)),
-            None => self.in_memory(TensorDataset::of(&dataset, &rows, self.device)),
-        };
-        Ok((feed, dataset.names))
-    }
-
-    fn in_memory(&self, part: TensorDataset) -> Box<dyn EvaluationLoader> {
-        let labels = part.labels.to_device(self.device);
-        Box::new(MemoryExamples::ready(TensorDataset { inputs: part.inputs, labels }))
-    }
-
-    fn image_size(&self) -> ImageSize {
-        match Channels::of(&self.metadata.input.shape) {
-            Some((_, height, width)) => ImageSize::Pixels(height, width),
-            None => ImageSize::Auto,
-        }
     }
 
     /// Reads an image, or the rows of a CSV file (a label after the values of a row is ignored).

@@ -1,6 +1,6 @@
 //! Runs on tables whose rows are streamed from a file.
 
-use crate::data::{self, Dataset};
+use crate::data::{self, Dataset, TaskKind};
 use crate::error::Result;
 use crate::loader::Sampling;
 use crate::options::Config;
@@ -15,7 +15,13 @@ pub(super) fn load(config: &Config) -> Result<Dataset> {
 
 /// The first of the options that need the rows in memory.
 fn needs_memory(config: &Config) -> Option<&'static str> {
+    let reading = &config.reading;
     let found = [
+        (reading.labels.is_some(), "--labels"),
+        (reading.task == Some(TaskKind::Multilabel), "--task multilabel"),
+        (reading.group.is_some(), "--group"),
+        (reading.exclude.is_some(), "--exclude"),
+        (reading.user.is_some(), "--user"),
         (config.bag > 0, "--bag"),
         (config.folds.is_some(), "--folds"),
         (config.split.is_some(), "--split"),

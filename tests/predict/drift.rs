@@ -97,6 +97,24 @@ fn other_rows_have_no_drift_and_a_permuted_category_is_named_by_predict_and_eval
 }
 
 #[test]
+fn rows_that_are_stored_have_the_results_of_rows_in_memory() {
+    let fruits = Fruits::new();
+    let table = fruits.table("fresh.csv", &rows(9000, 2, same));
+    let of = |values: Option<usize>| {
+        let mut classifier = Classifier::load(fruits.run.join("model.pt")).unwrap();
+        if let Some(values) = values {
+            classifier = classifier.with_values_in_memory(values);
+        }
+        let (examples, names) = classifier.read_labeled(&table).unwrap();
+        let (found, drift) = classifier.evaluate_with_drift(&*examples).unwrap();
+        let scores = found.scores.unwrap();
+        ((scores.logits, scores.labels, found.loss), drift.unwrap(), names.location(&table, 8999))
+    };
+    let (stored, in_memory) = (of(Some(1000)), of(None));
+    assert!(stored == in_memory, "{stored:?} {in_memory:?}");
+}
+
+#[test]
 fn a_table_in_another_unit_and_an_empty_column_are_refused_unless_allowed() {
     let fruits = Fruits::new();
     let grams = |weight: f64, color: &str| (format!("{:.0}", 1000. * weight), color.to_string());

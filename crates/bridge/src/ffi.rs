@@ -103,6 +103,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/api/autocast.h");
         include!("cresset-bridge/src/kernels/bernoulli.h");
         include!("cresset-bridge/src/api/collections.h");
+        include!("cresset-bridge/src/kernels/column_vectors.h");
         include!("cresset-bridge/src/kernels/compiled.h");
         include!("cresset-bridge/src/kernels/convolution.h");
         include!("cresset-bridge/src/api/cutting.h");
@@ -358,6 +359,15 @@ pub(crate) mod bridge {
             padding: i64,
         ) -> Result<UniquePtr<Tensor>>;
 
+        fn column_vectors(
+            rows: &Tensor,
+            copies: &[i64],
+            columns: &[i64],
+            dense_columns: i64,
+            dense: &Tensor,
+            sparse: &Tensor,
+        ) -> Result<UniquePtr<Tensor>>;
+        fn share_cores(threads: i64) -> bool;
         fn bag_sums(
             weight: &Tensor,
             rows: &Tensor,

@@ -1,13 +1,13 @@
 //! Compressed text files: gzip and zstd.
 
 use std::io::{self, BufRead, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// A compressed file may always expand to this size, …
 const ALWAYS_ALLOWED: u64 = 1 << 30;
@@ -62,26 +62,57 @@ impl Codec {
         }
     }
 
-    /// Decompresses the bytes of a file, rejecting decompression bombs.
-    ///
-    /// # Errors
-    /// Damaged bytes, and those that expand implausibly.
-    pub fn decompress(self, path: &Path, compressed: &[u8]) -> Result<Vec<u8>> {
-        let limit = ALWAYS_ALLOWED.max(compressed.len() as u64 * MAX_EXPANSION);
-        let mut bytes = Vec::new();
-        let result = match self {
-            Codec::Gzip => MultiGzDecoder::new(compressed).take(limit + 1).read_to_end(&mut bytes),
-            Codec::Zstd => ZstdReader::new(compressed).take(limit + 1).read_to_end(&mut bytes),
+    /// Decompresses the table at `path`, whose file has `size` bytes, and rejects decompression bombs. Errors of the reader are those of
+    /// this crate.
+    pub fn table_reader<R: BufRead + Send + 'static>(
+        self,
+        path: &Path,
+        source: R,
+        size: u64,
+    ) -> Box<dyn Read + Send> {
+        let limit = ALWAYS_ALLOWED.max(size.saturating_mul(MAX_EXPANSION));
+        self.limited_reader(path, source, limit)
+    }
+
+    fn limited_reader<R: BufRead + Send + 'static>(
+        self,
+        path: &Path,
+        source: R,
+        limit: u64,
+    ) -> Box<dyn Read + Send> {
+        Box::new(LimitedReader {
+            path: path.to_path_buf(),
+            codec: self,
+            source: self.reader(source),
+            left: limit,
+        })
+    }
+}
+
+/// Decompresses a table up to a limit.
+struct LimitedReader {
+    path: PathBuf,
+    codec: Codec,
+    source: Box<dyn Read + Send>,
+    /// The bytes that may still follow.
+    left: u64,
+}
+
+impl Read for LimitedReader {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let fault = |problem: String| io::Error::other(Error::data(self.path.as_path(), problem));
+        let count = match self.source.read(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) => return Err(fault(format!("not {}, or damaged ({error})", self.codec.name()))),
+            Ok(count) => count,
         };
-        result.map_err(|e| Error::data(path, format!("not {}, or damaged ({e})", self.name())))?;
-        if bytes.len() as u64 > limit {
-            let problem = format!(
+        self.left = self.left.checked_sub(count as u64).ok_or_else(|| {
+            fault(format!(
                 "the file expands to more than {MAX_EXPANSION} times its size and more than {} GiB, which is implausible for a table; if it is valid, decompress it first",
                 ALWAYS_ALLOWED >> 30
-            );
-            return Err(Error::data(path, problem));
-        }
-        Ok(bytes)
+            ))
+        })?;
+        Ok(count)
     }
 }
 
@@ -160,6 +191,25 @@ mod tests {
         compress_to_vec(bytes, CompressionLevel::Fastest)
     }
 
+    fn decompressed(codec: Codec, path: &Path, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        let source = io::Cursor::new(bytes.to_vec());
+        codec.table_reader(path, source, bytes.len() as u64).read_to_end(&mut text).map(|_| text)
+    }
+
+    #[test]
+    fn no_more_is_read_than_the_limit() {
+        let packed = io::Cursor::new(zstd(&[b'1'; 1000]));
+        let read = |limit| {
+            let mut reader = Codec::Zstd.limited_reader(Path::new("a.csv.zst"), packed.clone(), limit);
+            let mut text = Vec::new();
+            reader.read_to_end(&mut text).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(1000), Ok(1000));
+        let problem = read(999).unwrap_err();
+        assert!(problem.starts_with("a.csv.zst: the file expands to more than 100 times"), "{problem}");
+    }
+
     #[test]
     fn a_file_is_recognized_by_its_signature_or_else_its_name() {
         for (name, beginning, expected) in [
@@ -178,13 +228,13 @@ mod tests {
         let skipped = [&b"\x50\x2a\x4d\x18\x03\0\0\0"[..], b"abc"].concat();
         let stream = [&skipped[..], &zstd(b"1,2\n"), &zstd(b""), &skipped, &zstd(b"3,4\n")].concat();
         let path = Path::new("a.csv.zst");
-        assert_eq!(Codec::Zstd.decompress(path, &stream).unwrap(), b"1,2\n3,4\n");
-        assert_eq!(Codec::Zstd.decompress(path, b"").unwrap(), b"");
+        assert_eq!(decompressed(Codec::Zstd, path, &stream).unwrap(), b"1,2\n3,4\n");
+        assert_eq!(decompressed(Codec::Zstd, path, b"").unwrap(), b"");
         let mut text = Vec::new();
         Codec::Zstd.reader(io::Cursor::new(stream.clone())).read_to_end(&mut text).unwrap();
         assert_eq!(text, b"1,2\n3,4\n");
         for cut in [1, skipped.len() + 3, stream.len() - 1] {
-            let error = Codec::Zstd.decompress(path, &stream[..cut]).unwrap_err().to_string();
+            let error = decompressed(Codec::Zstd, path, &stream[..cut]).unwrap_err().to_string();
             assert!(error.starts_with("a.csv.zst: not zstd, or damaged ("), "{cut}: {error}");
         }
     }
@@ -196,9 +246,9 @@ mod tests {
         ) {
             let mut stream = zstd(&text);
             let path = Path::new("a.csv.zst");
-            prop_assert_eq!(&Codec::Zstd.decompress(path, &stream).unwrap(), &text);
+            prop_assert_eq!(&decompressed(Codec::Zstd, path, &stream).unwrap(), &text);
             *at.get_mut(&mut stream) = byte;
-            let _ = Codec::Zstd.decompress(path, &stream);
+            let _ = decompressed(Codec::Zstd, path, &stream);
         }
     }
 }

@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 use crate::format::options::{DataOptions, Streaming};
 use crate::format::{self, builtin, csv};
 use crate::hosted::HostedDataset;
-use crate::targets::TaskKind;
 use crate::{Dataset, load, path_of, room, table_files};
 
 /// Files of a size whose rows take more than this multiple in memory are rare: compressed columns of few different values.
@@ -16,7 +15,7 @@ const MAX_GROWTH: u64 = 64;
 /// `--stream always`, stay in a file, unless `refused` names an option that needs them in memory.
 ///
 /// # Errors
-/// Those of [`load`], and options that a table which is streamed does not have.
+/// Those of [`load`], and with `--stream always` also `refused` and data that is no table.
 pub fn load_for_training(
     source: &str,
     options: &DataOptions,
@@ -30,7 +29,6 @@ pub fn load_for_training(
             Streaming::Auto | Streaming::Never => load(source, options),
         };
     };
-    let refused = unsupported(options).or(refused);
     match (options.stream, refused) {
         (Streaming::Never, _) => load(source, options),
         (Streaming::Always, Some(option)) => {
@@ -76,18 +74,6 @@ fn table_of(source: &str, options: &DataOptions) -> Result<Option<PathBuf>> {
     let name = format::of(&path, options)?.name();
     // A pipe cannot be read twice.
     Ok((matches!(name, "csv" | "records") && table_files::are_files(&path)).then_some(path))
-}
-
-/// The first of the options that a table which is streamed does not have.
-fn unsupported(options: &DataOptions) -> Option<&'static str> {
-    let found = [
-        (options.labels.is_some(), "--labels"),
-        (options.task == Some(TaskKind::Multilabel), "--task multilabel"),
-        (options.group.is_some(), "--group"),
-        (options.exclude.is_some(), "--exclude"),
-        (options.user.is_some(), "--user"),
-    ];
-    found.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
 }
 
 /// The memory that training on a table needs and that is available, in bytes, if it is too little.

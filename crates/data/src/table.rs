@@ -86,18 +86,23 @@ impl Table {
     /// Rows without labels, or a label that the model does not have.
     pub fn labels_for(&self, task: TaskKind, classes: &[String]) -> Result<Dataset> {
         if self.labels.is_empty() {
-            let label = self.layout.label.as_ref().filter(|_| self.layout.has_names());
-            let column = label
-                .map_or(String::new(), |label| format!(" (the table has no column {})", quoted(&label.name)));
-            let problem = format!(
-                "the rows have {} value(s) and no label{column}; evaluation requires labels",
-                self.layout.columns.len()
-            );
-            return Err(Error::data(self.location(0), problem));
+            return Err(self.without_labels());
         }
         let choice = TargetChoice { task: Some(task), is_selected: false };
         let labels = Table { values: Vec::new(), texts: None, ..self.clone() };
         labels.into_classes(InputShape(vec![0]), None).for_task(choice)?.with_classes(classes)
+    }
+
+    /// The error for rows without labels.
+    pub(crate) fn without_labels(&self) -> Error {
+        let label = self.layout.label.as_ref().filter(|_| self.layout.has_names());
+        let column = label
+            .map_or(String::new(), |label| format!(" (the table has no column {})", quoted(&label.name)));
+        let problem = format!(
+            "the rows have {} value(s) and no label{column}; evaluation requires labels",
+            self.layout.columns.len()
+        );
+        Error::data(self.location(0), problem)
     }
 
     /// Converts the table to a data set with examples of this shape.

@@ -3,29 +3,28 @@
 //! An epoch reads the blocks of the file in random order, some at a time, and shuffles the rows of these. A thread reads ahead, and
 //! preprocesses the rows for a model on the CPU.
 
+mod evaluation;
 mod order;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use cresset_bridge::kernels::column_vectors::share_cores;
 use order::{EpochOrder, Group, TrainingRows};
 use tch::{Device, Tensor};
 
-use super::memory::evaluation_batch_of_texts;
 use super::transfer::to_device;
-use super::{Batch, BatchSlice, Batches, EvaluationLoader, Pass, TrainLoader};
+use super::{Batch, BatchSlice, Batches, Pass, TrainLoader};
 use crate::data::parallel::OrderedMap;
 use crate::data::stored::{LabelsOfRows, StoredBlock, StoredRows};
 use crate::data::{Dataset, Inputs, Targets};
 use crate::error::Result;
 use crate::loader::masking::CategoryMasking;
 use crate::model::preprocessing::{Preprocessing, RowPreprocessing, target_tensor};
+pub use evaluation::StoredEvaluationLoader;
 
 /// Batches that are read ahead.
 const AHEAD: usize = 4;
-
-/// Rows of a batch of evaluation, unless they are texts.
-const EVALUATION_BATCH: usize = 1024;
 
 /// Rows in a file, and what their labels mean.
 #[derive(Debug, Clone)]
@@ -51,16 +50,13 @@ impl StoredExamples {
         })
     }
 
-    fn read(&self, blocks: &[StoredBlock], rows: &[(u32, u32)]) -> Result<RowsRead> {
-        Ok(RowsRead { features: self.rows.features(blocks, rows)?, labels: self.rows.labels(blocks, rows) })
+    /// Rows whose labels are indexes into `targets`, or numbers; `outputs` is the number of outputs of the model.
+    pub fn new(rows: Arc<StoredRows>, targets: Targets, outputs: usize) -> Self {
+        StoredExamples { rows, targets: Arc::new(targets), outputs }
     }
 
-    /// The number of examples of a batch of evaluation.
-    fn evaluation_batch(&self) -> usize {
-        match self.rows.has_texts() {
-            true => evaluation_batch_of_texts(self.rows.width() as i64) as usize,
-            false => EVALUATION_BATCH,
-        }
+    fn read(&self, blocks: &[StoredBlock], rows: &[(u32, u32)]) -> Result<RowsRead> {
+        Ok(RowsRead { features: self.rows.features(blocks, rows)?, labels: self.rows.labels(blocks, rows) })
     }
 }
 
@@ -267,12 +263,17 @@ impl TrainLoader for StoredLoader {
         let place = move |start| Place { pass, start };
         let slices: Vec<BatchSlice> = pass.slices(self.rows.count).collect();
         let positions: Vec<_> = slices.iter().map(|slice| slice.start..slice.start + slice.length).collect();
+        let threads = tch::get_num_threads();
         let worker = || {
             let order = self.order(pass);
             let mut reader = EpochReader { examples: self.examples.clone(), order, group: None };
+            let (device, mut is_first) = (self.device, true);
             let assembly =
                 Assembly::new(&self.examples, Some(&self.preprocessing), self.masking.as_ref(), self.device);
             move |positions: Range<usize>| {
+                if std::mem::take(&mut is_first) && device == Device::Cpu {
+                    share_cores(threads);
+                }
                 let start = positions.start;
                 Ok(assembly.batch(reader.read(positions)?, Some(place(start))))
             }
@@ -291,97 +292,5 @@ impl TrainLoader for StoredLoader {
                 finished(&self.preprocessing, self.masking.as_ref(), &batch.inputs, Some(place(start)));
             Ok(Batch { inputs, ..batch })
         }))
-    }
-}
-
-/// Rows in a file, for evaluation.
-#[derive(Debug)]
-pub struct StoredEvaluationLoader {
-    examples: StoredExamples,
-    rows: Arc<[i64]>,
-    preprocessing: Option<Preprocessing>,
-    device: Device,
-}
-
-impl StoredEvaluationLoader {
-    /// Feeds the rows at `rows`, raw without preprocessing.
-    pub fn new(
-        examples: &StoredExamples,
-        rows: &[i64],
-        preprocessing: Option<&Preprocessing>,
-        device: Device,
-    ) -> Self {
-        StoredEvaluationLoader {
-            examples: examples.clone(),
-            rows: rows.into(),
-            preprocessing: preprocessing.cloned(),
-            device,
-        }
-    }
-}
-
-/// Reads rows in their order. It keeps the block that it has read last.
-struct RowsReader {
-    examples: StoredExamples,
-    rows: Arc<[i64]>,
-    block: Option<(usize, StoredBlock)>,
-}
-
-impl RowsReader {
-    fn read(&mut self, places: Range<usize>) -> Result<RowsRead> {
-        let stored = &self.examples.rows;
-        let mut blocks: Vec<StoredBlock> = Vec::new();
-        let mut rows = Vec::with_capacity(places.len());
-        let mut last = None;
-        for row in &self.rows[places] {
-            let row = *row as usize;
-            let block = match last {
-                Some(block) if stored.range(block).contains(&row) => block,
-                _ => {
-                    let block = stored.block_of(row);
-                    let read = match self.block.take_if(|(known, _)| *known == block) {
-                        Some((_, read)) => read,
-                        None => stored.read(block)?,
-                    };
-                    self.block = Some((block, read.clone()));
-                    blocks.push(read);
-                    block
-                }
-            };
-            last = Some(block);
-            rows.push((blocks.len() as u32 - 1, (row - stored.range(block).start) as u32));
-        }
-        self.examples.read(&blocks, &rows)
-    }
-}
-
-impl EvaluationLoader for StoredEvaluationLoader {
-    fn rows(&self) -> usize {
-        self.rows.len()
-    }
-
-    fn device(&self) -> Device {
-        self.device
-    }
-
-    fn in_order(&self) -> Batches<'_> {
-        let count = self.rows.len();
-        let size = self.examples.evaluation_batch();
-        let places = (0..count).step_by(size).map(move |start| start..count.min(start + size));
-        let worker = || {
-            let mut reader =
-                RowsReader { examples: self.examples.clone(), rows: Arc::clone(&self.rows), block: None };
-            let assembly = Assembly::new(&self.examples, self.preprocessing.as_ref(), None, self.device);
-            move |places| Ok(assembly.batch(reader.read(places)?, None))
-        };
-        let read = OrderedMap::new(1, places, AHEAD, worker);
-        let batches = to_device(read, self.device);
-        match &self.preprocessing {
-            Some(preprocessing) if self.device != Device::Cpu => Box::new(batches.map(|batch| {
-                let batch = batch?;
-                Ok(Batch { inputs: finished(preprocessing, None, &batch.inputs, None), ..batch })
-            })),
-            _ => batches,
-        }
     }
 }

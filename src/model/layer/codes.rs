@@ -55,6 +55,11 @@ impl Codes {
         }
     }
 
+    /// The vectors.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
     /// Values of a vector.
     pub fn width(&self) -> i64 {
         self.weight.size()[1]

@@ -1,5 +1,6 @@
 //! The first layer of models of tables: embeddings of the columns.
 
+use cresset_bridge::kernels::column_vectors::{ColumnPlan, column_vectors};
 use tch::Tensor;
 use tch::nn;
 
@@ -38,6 +39,8 @@ pub struct ColumnEmbedding {
     others: Vec<(i64, i64)>,
     embedding: Numbers,
     codes: CodedColumns,
+    /// For the kernel; none without categories, and with embeddings of numbers.
+    plan: Option<ColumnPlan>,
 }
 
 impl ColumnEmbedding {
@@ -59,7 +62,15 @@ impl ColumnEmbedding {
         }
         let embedding = Numbers::new(&(path / "numbers"), length(&numbers), kind);
         codes.create(path, width);
-        ColumnEmbedding { numbers, codes, others, embedding }
+        let is_plain = matches!(kind, NumberEmbedding::None) && codes.count() > 0;
+        let plan = is_plain.then(|| plan(&numbers, &codes, &others));
+        ColumnEmbedding { numbers, codes, others, embedding, plan }
+    }
+
+    /// The outputs by the kernel, if it can compute them.
+    fn by_kernel(&self, x: &Tensor) -> Option<Tensor> {
+        let [dense, sparse] = self.codes.weights();
+        column_vectors(x, self.plan.as_ref()?, dense, sparse).ok().flatten()
     }
 
     /// The number of values of an embedded example.
@@ -112,6 +123,11 @@ impl CodedColumns {
             .filter_map(|(name, of)| Some((name, of.codes.as_ref()?, &of.runs[..])))
     }
 
+    /// The two tables of vectors, of those with columns.
+    fn weights(&self) -> [Option<&Tensor>; 2] {
+        [&self.0[0], &self.0[1]].map(|of| of.codes.as_ref().map(Codes::weight))
+    }
+
     /// The number of columns.
     pub fn count(&self) -> i64 {
         self.0.iter().map(|of| length(&of.runs)).sum()
@@ -133,6 +149,33 @@ impl CodedColumns {
     pub fn sparse_parameters(&self) -> Vec<String> {
         self.0[1].codes.iter().map(|_| format!("{}.weight", TABLES[1])).collect()
     }
+}
+
+/// The plan of outputs: numbers, vectors of categories, and the other features.
+fn plan(numbers: &[(i64, i64)], codes: &CodedColumns, others: &[(i64, i64)]) -> ColumnPlan {
+    let mut plan = ColumnPlan::default();
+    let mut place = 0;
+    let copy = |plan: &mut ColumnPlan, runs: &[(i64, i64)], place: &mut i64| {
+        for (first, length) in runs {
+            plan.copies.extend([*first, *place, *length]);
+            *place += length;
+        }
+    };
+    copy(&mut plan, numbers, &mut place);
+    for (table, of) in codes.0.iter().enumerate() {
+        let Some(vectors) = &of.codes else { continue };
+        let features = of.runs.iter().flat_map(|(first, length)| *first..first + length);
+        let mut row = 0;
+        for (feature, count) in features.zip(&of.counts) {
+            plan.columns.extend([feature, place, row, *count as i64]);
+            (place, row) = (place + vectors.width(), row + *count as i64 + 1);
+        }
+        if table == 0 {
+            plan.dense = of.counts.len() as i64;
+        }
+    }
+    copy(&mut plan, others, &mut place);
+    plan
 }
 
 /// Adds features to the last run, or a new run.
@@ -171,6 +214,9 @@ pub(super) fn pick_script(runs: &[(i64, i64)]) -> String {
 impl Layer for ColumnEmbedding {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let x = x.flatten(1, -1);
+        if let Some(outputs) = self.by_kernel(&x) {
+            return outputs;
+        }
         let mut parts = Vec::new();
         if !self.numbers.is_empty() {
             parts.push(self.embedding.forward(&pick(&x, &self.numbers)).flatten(1, -1));

@@ -7,6 +7,7 @@
 pub mod allocator;
 #[cfg(test)]
 mod bernoulli;
+pub mod column_vectors;
 pub mod compiled;
 pub mod convolution;
 pub mod embedding_bag;
@@ -40,6 +41,8 @@ pub enum Kernel {
     Lstm,
     EmbeddingBag,
     RowAdagrad,
+    ColumnVectors,
+    SharedCores,
     SmallAdam,
     SubnormalFlush,
     LossAndConfusion,

@@ -1,17 +1,17 @@
 //! Reads a table in chunks, in one pass: a file, or the files of a pattern one after the other.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
 use super::chunks::{Chunk, Chunks};
-use super::converted::{CellType, Converted, convert, first_line, source_of};
+use super::converted::{CellType, Content, Converted, convert, first_line, source_of};
 use super::layout::Layout;
 use super::{files, text};
 use crate::compression::Codec;
-use crate::error::{Error, Location, Result};
+use crate::error::{Error, Result};
 use crate::{hexadecimal, room, table_files};
 
 /// The chunk size, and the minimum size of the first chunk. Smaller files are not worth more than one thread;
@@ -79,8 +79,7 @@ impl ChunkReader {
 
     /// The next chunk of the file that is read.
     fn next_of_file(&mut self) -> Option<Result<Chunk>> {
-        let error = |(line, problem)| Error::data(Location::line(&self.path, line), problem);
-        self.chunks.next().map(|chunk| chunk.map_err(error))
+        self.chunks.next().map(|chunk| chunk.map_err(|fault| fault.of(&self.path)))
     }
 
     /// Opens the next file and reads its first chunk, without the header; `None` after the last file, and for an empty file.
@@ -202,19 +201,22 @@ type OpenTable = (Box<dyn Read + Send>, Vec<Option<CellType>>);
 /// Opens a file, decompressed or converted; the hash covers the bytes on disk.
 fn source(path: &Path, fingerprint: &Fingerprint) -> Result<OpenTable> {
     let unreadable = |e: io::Error| Error::data(path, format!("cannot read the file: {e}"));
-    let mut file = BufReader::new(room::open(path).map_err(unreadable)?);
+    let file = room::open(path).map_err(unreadable)?;
+    let size = file.metadata().map_err(unreadable)?.len();
+    let mut file = BufReader::new(file);
     let codec = Codec::of(path, file.fill_buf().map_err(unreadable)?);
     let mut file = HashingReader { file, fingerprint: fingerprint.clone() };
     if let Some(source) = source_of(path) {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(unreadable)?;
-        let Converted { text, types } = convert(path, source, bytes)?;
-        return Ok((Box::new(Cursor::new(text)), types));
+        // Converted files are read more than once, and not from beginning to end.
+        io::copy(&mut file, &mut io::sink()).map_err(unreadable)?;
+        let Converted { text, types } = convert(path, source, &Content::of(path)?)?;
+        return Ok((text, types));
     }
-    let Some(codec) = codec else { return Ok((Box::new(file), Vec::new())) };
-    let mut compressed = Vec::new();
-    file.read_to_end(&mut compressed).map_err(unreadable)?;
-    Ok((Box::new(Cursor::new(codec.decompress(path, &compressed)?)), Vec::new()))
+    let source: Box<dyn Read + Send> = match codec {
+        Some(codec) => codec.table_reader(path, BufReader::new(file), size),
+        None => Box::new(file),
+    };
+    Ok((source, Vec::new()))
 }
 
 /// SHA-256 of the bytes read so far.

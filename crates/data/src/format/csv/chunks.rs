@@ -1,8 +1,10 @@
 //! Splits a stream of text into chunks at row ends.
 
 use std::io::{ErrorKind, Read};
+use std::path::Path;
 
 use super::text::{self, BYTE_ORDER_MARK};
+use crate::error::{Error, Location};
 
 /// The maximum row length, to bound memory for files without line ends.
 const MAX_ROW_LENGTH: usize = 1 << 26;
@@ -18,7 +20,29 @@ pub(crate) struct Chunk {
     pub line_ends: u64,
 }
 
-/// An iterator over chunks of complete rows, or the line of a read error and its message.
+/// Why a text cannot be read on.
+#[derive(Debug)]
+pub(crate) enum ReadFault {
+    /// The line, and the problem.
+    At(u64, String),
+    /// An error of the source, which names the place.
+    Known(Error),
+}
+
+impl ReadFault {
+    /// The error for a file.
+    pub fn of(self, path: &Path) -> Error {
+        match self {
+            ReadFault::At(line, problem) => Error::data(Location::line(path, line), problem),
+            ReadFault::Known(error) => error,
+        }
+    }
+}
+
+/// A problem of a text whose line is not known yet, or an error that names the place.
+type Problem = Result<String, Error>;
+
+/// An iterator over chunks of complete rows, or the fault that ends the text.
 pub(crate) struct Chunks {
     source: Box<dyn Read + Send>,
     /// The number of bytes per read.
@@ -36,7 +60,7 @@ pub(crate) struct Chunks {
     line: u64,
     quotes: Quotes,
     /// The end of the text or a read error, once reached.
-    end: Option<std::result::Result<(), String>>,
+    end: Option<Result<(), Problem>>,
 }
 
 impl Chunks {
@@ -77,22 +101,28 @@ impl Chunks {
         match read {
             Ok(0) => self.end = Some(Ok(())),
             Ok(_) => {}
-            Err(error) => self.end = Some(Err(format!("cannot read the file: {error}"))),
+            Err(error) => {
+                let problem = error.downcast::<Error>();
+                self.end = Some(Err(match problem {
+                    Ok(known) => Err(known),
+                    Err(error) => Ok(format!("cannot read the file: {error}")),
+                }));
+            }
         }
         let is_binary = if self.is_started { None } else { text::binary(&self.buffer) };
         if let Some(kind) = is_binary {
             (self.buffer, self.normalized) = (Vec::new(), 0);
-            self.end = Some(Err(kind));
+            self.end = Some(Err(Ok(kind)));
         } else if let Some(at) = memchr::memchr(0, &self.buffer[start..]) {
             self.buffer.truncate(start + at);
-            self.end = Some(Err(text::NUL.to_string()));
+            self.end = Some(Err(Ok(text::NUL.to_string())));
         }
         self.normalized += normalize_line_ends(&mut self.buffer[self.normalized..], self.end.is_some());
         self.scan();
         if self.end.is_none() && self.buffer.len() - self.complete > MAX_ROW_LENGTH {
             let problem =
                 "the row is longer than 64 MiB; a line end is missing, or a quotation mark is not closed";
-            self.end = Some(Err(problem.to_string()));
+            self.end = Some(Err(Ok(problem.to_string())));
         }
     }
 
@@ -120,7 +150,7 @@ impl Chunks {
 }
 
 impl Iterator for Chunks {
-    type Item = std::result::Result<Chunk, (u64, String)>;
+    type Item = Result<Chunk, ReadFault>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.complete == 0 {
@@ -129,7 +159,10 @@ impl Iterator for Chunks {
                 Some(end) => {
                     let problem = std::mem::replace(end, Ok(())).err()?;
                     let ends = memchr::memchr_iter(b'\n', &self.buffer).count();
-                    return Some(Err((self.line + ends as u64, problem)));
+                    return Some(Err(match problem {
+                        Ok(problem) => ReadFault::At(self.line + ends as u64, problem),
+                        Err(known) => ReadFault::Known(known),
+                    }));
                 }
             }
         }

@@ -52,41 +52,50 @@ impl From<Vec<f32>> for InputRow {
 /// A file that is unreadable or has no rows, a header without the model's columns, or rows that do not match
 /// the model, with line and column.
 pub fn read_rows(path: &Path, model: &TableLayout, allowed: RowPolicy) -> Result<Table> {
-    let reader = ChunkReader::open(path)?;
-    let beginning = reader.beginning();
-    let layout = layout_of(path, beginning, first_line(path), model, allowed)
-        .map_err(|mismatch| mismatch.error)?
-        .ok_or_else(|| Error::data(path, "the file is empty; expected one row per input"))?;
-    let first = First::take(path, beginning, first_line(path), layout.delimiter)?;
+    let OpenRows { reader, layout, empty } = OpenRows::open(path, model, allowed)?;
     let fingerprint = reader.fingerprint();
     let mut parsed = parse(reader, &layout)?;
     if parsed.rows.is_empty() {
-        let unclosed_quote_hint = first.map_or("", |first| first.unclosed_quote_hint);
-        return Err(Error::data(path, format!("{HEADER_ALONE}{unclosed_quote_hint}")));
+        return Err(empty);
     }
-    let texts: Vec<_> = parsed.categories.iter_mut().map(|texts| std::mem::take(&mut texts.texts)).collect();
-    let check = Check { path, model, layout: &layout, allowed };
-    let (values, unknown) =
-        check.encode(&Encoder::new(model), std::mem::take(&mut parsed.values), &texts, &parsed.lines)?;
     let mut unknowns = UnknownCounts::default();
-    unknown
-        .chunk_by(|(a, _), (b, _)| a == b)
-        .for_each(|row| unknowns.add(row.iter().map(|(_, unknown)| unknown)));
-    if let Some(summary) = unknowns.summary(parsed.rows.len()) {
+    let check = Check { path, model, layout: &layout, allowed };
+    let values = check.features(&Encoder::new(model), &mut parsed, &mut unknowns)?;
+    warn_of_unknowns(path, &unknowns, parsed.rows.len());
+    Ok(Table { sha256: fingerprint.sha256(), ..check.table(parsed, values) })
+}
+
+/// A table whose header is known.
+pub(super) struct OpenRows {
+    pub reader: ChunkReader,
+    pub layout: Layout,
+    /// The error if no row follows.
+    pub empty: Error,
+}
+
+impl OpenRows {
+    /// Opens a table with rows for a model.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or whose header or first row does not match the model.
+    pub fn open(path: &Path, model: &TableLayout, allowed: RowPolicy) -> Result<Self> {
+        let reader = ChunkReader::open(path)?;
+        let beginning = reader.beginning();
+        let layout = layout_of(path, beginning, first_line(path), model, allowed)
+            .map_err(|mismatch| mismatch.error)?
+            .ok_or_else(|| Error::data(path, "the file is empty; expected one row per input"))?;
+        let first = First::take(path, beginning, first_line(path), layout.delimiter)?;
+        let unclosed_quote_hint = first.map_or("", |first| first.unclosed_quote_hint);
+        let empty = Error::data(path, format!("{HEADER_ALONE}{unclosed_quote_hint}"));
+        Ok(OpenRows { reader, layout, empty })
+    }
+}
+
+/// Warns of categories in a table that the model was not trained on.
+pub(super) fn warn_of_unknowns(path: &Path, unknowns: &UnknownCounts, rows: usize) {
+    if let Some(summary) = unknowns.summary(rows) {
         tracing::warn!("{}: {summary}", Location::from(path).name());
     }
-    Ok(Table {
-        path: path.to_path_buf(),
-        layout: model.clone(),
-        values,
-        labels: parsed.labels,
-        label_texts: parsed.label_texts.texts,
-        groups: None,
-        rows: parsed.rows,
-        lines: parsed.lines,
-        sha256: fingerprint.sha256(),
-        texts: None,
-    })
 }
 
 pub(super) const HEADER_ALONE: &str = "the file has a header but no rows";
@@ -310,14 +319,50 @@ impl First {
 type UnknownOfRow = (usize, UnknownCategory);
 
 /// Detects unknown categories.
-struct Check<'a> {
-    path: &'a Path,
-    model: &'a TableLayout,
-    layout: &'a Layout,
-    allowed: RowPolicy,
+pub(super) struct Check<'a> {
+    pub path: &'a Path,
+    pub model: &'a TableLayout,
+    pub layout: &'a Layout,
+    pub allowed: RowPolicy,
 }
 
 impl Check<'_> {
+    /// The features of parsed rows, whose values and texts are taken. `unknowns` counts unknown categories.
+    ///
+    /// # Errors
+    /// A cell that its column cannot have, or an unknown category that is not allowed.
+    pub fn features(
+        &self,
+        encoder: &Encoder,
+        parsed: &mut Parsed,
+        unknowns: &mut UnknownCounts,
+    ) -> Result<Vec<f32>> {
+        let texts: Vec<_> =
+            parsed.categories.iter_mut().map(|texts| std::mem::take(&mut texts.texts)).collect();
+        let values = std::mem::take(&mut parsed.values);
+        let (values, unknown) = self.encode(encoder, values, &texts, &parsed.lines)?;
+        unknown
+            .chunk_by(|(a, _), (b, _)| a == b)
+            .for_each(|row| unknowns.add(row.iter().map(|(_, unknown)| unknown)));
+        Ok(values)
+    }
+
+    /// The table of parsed rows with these features, without the hash of the file.
+    pub fn table(&self, parsed: Parsed, values: Vec<f32>) -> Table {
+        Table {
+            path: self.path.to_path_buf(),
+            layout: self.model.clone(),
+            values,
+            labels: parsed.labels,
+            label_texts: parsed.label_texts.texts,
+            groups: None,
+            rows: parsed.rows,
+            lines: parsed.lines,
+            sha256: String::new(),
+            texts: None,
+        }
+    }
+
     /// The features of rows with one value per input column, which begin at `lines`, and the unknown categories with the index
     /// of their row.
     ///

@@ -1,48 +1,151 @@
 //! Tables in Apache Parquet, converted row by row. The columns have the types of the file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::Field;
-use parquet::schema::types::TypePtr;
+use parquet::record::reader::RowIter;
+use parquet::record::{Field, Row};
+use parquet::schema::types::{Type, TypePtr};
 
-use super::converted::{CellType, Converted, RowWriter};
+use super::chunk_reader::SAMPLE;
+use super::converted::{CellType, Content, Converted, ConvertedText, RowWriter, Rows};
+use super::parquet_file::{self, damaged, guarded};
 use crate::error::{Error, Location, Result, quoted};
 
 /// The rows may always expand to this size, …
-const ALWAYS_ALLOWED: usize = 1 << 30;
+const ALWAYS_ALLOWED: u64 = 1 << 30;
 /// … and above it, to this multiple of the file's size.
-const MAX_EXPANSION: usize = 100;
+const MAX_EXPANSION: u64 = 100;
+
+/// The rows that are converted at once.
+const AT_ONCE: usize = 256;
 
 /// Converts a Parquet file to rows.
 ///
 /// # Errors
 /// A damaged file, a compression that is not supported, or nested columns, by name.
-pub(super) fn convert(path: &Path, bytes: Vec<u8>) -> Result<Converted> {
-    let damaged = |problem: String| Error::data(path, format!("cannot read the Parquet file: {problem}"));
-    // The decoder indexes without checks in some damaged files.
-    let result = std::panic::catch_unwind(|| rows(path, bytes));
-    result.unwrap_or_else(|_| Err(damaged("it is damaged".to_string())))
+pub(super) fn convert(path: &Path, content: &Content) -> Result<Converted> {
+    guarded(path, || {
+        let types = types(path, &*open(path, content)?)?;
+        let reader = open(path, content)?;
+        let schema = Schema::of(path, &*reader)?;
+        let limit = ALWAYS_ALLOWED.max(content.size().saturating_mul(MAX_EXPANSION));
+        let writer = RowWriter::new(path, &schema.names)?;
+        let rows = ParquetRows {
+            path: path.to_path_buf(),
+            rows: RowIter::from_file_into(reader),
+            schema,
+            number: 0,
+            left: limit,
+        };
+        Ok(Converted { text: Box::new(ConvertedText::new(writer, rows)), types })
+    })
 }
 
-fn rows(path: &Path, bytes: Vec<u8>) -> Result<Converted> {
-    let damaged =
-        |e: parquet::errors::ParquetError| Error::data(path, format!("cannot read the Parquet file: {e}"));
-    let limit = ALWAYS_ALLOWED.max(bytes.len().saturating_mul(MAX_EXPANSION));
-    let reader = SerializedFileReader::new(bytes::Bytes::from(bytes)).map_err(damaged)?;
-    converted(path, &reader, usize::MAX, limit)
+fn open(path: &Path, content: &Content) -> Result<Box<dyn FileReader>> {
+    match content {
+        Content::File(file) => Ok(Box::new(parquet_file::open_at(path, file)?)),
+        Content::Memory(bytes) => {
+            let bytes = bytes::Bytes::from_owner(Arc::clone(bytes));
+            let reader = SerializedFileReader::new(bytes);
+            Ok(Box::new(reader.map_err(|error| damaged(path, &error))?))
+        }
+    }
 }
 
-/// Converts the first rows of a file. Columns without a value in these rows have the type of the file.
+/// The type of each column; `None` if it has no value.
+fn types(path: &Path, reader: &dyn FileReader) -> Result<Vec<Option<CellType>>> {
+    let schema = reader.metadata().file_metadata().schema();
+    let columns: Vec<usize> = (0..Schema::of(path, reader)?.names.len()).collect();
+    let mut found = vec![None; columns.len()];
+    // Few columns have no value in the first rows, and only these are read on.
+    for count in [SAMPLE, usize::MAX] {
+        let open: Vec<usize> = columns.iter().copied().filter(|column| found[*column].is_none()).collect();
+        if open.is_empty() {
+            break;
+        }
+        let fields = open.iter().map(|column| Arc::clone(&schema.get_fields()[*column])).collect();
+        let projection = Type::group_type_builder(schema.name()).with_fields(fields).build();
+        let projection = projection.map_err(|error| damaged(path, &error))?;
+        let rows = reader.get_row_iter(Some(projection)).map_err(|error| damaged(path, &error))?;
+        for row in rows.take(count) {
+            let row = row.map_err(|error| damaged(path, &error))?;
+            for (column, (_, field)) in open.iter().zip(row.get_column_iter()) {
+                if !matches!(field, Field::Null) {
+                    found[*column] = Some(declared(&schema.get_fields()[*column]));
+                }
+            }
+            if open.iter().all(|column| found[*column].is_some()) {
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Converts rows.
+struct ParquetRows {
+    path: PathBuf,
+    rows: RowIter<'static>,
+    schema: Schema,
+    /// The number of converted rows.
+    number: u64,
+    /// The bytes that may still follow.
+    left: u64,
+}
+
+impl Rows for ParquetRows {
+    fn add(&mut self, text: &mut RowWriter) -> Result<bool> {
+        let ParquetRows { path, rows, schema, number, left } = self;
+        let before = *number;
+        guarded(path, || {
+            for row in rows.take(AT_ONCE) {
+                *number += 1;
+                add_row(path, &row.map_err(|error| damaged(path, &error))?, *number, schema, text)?;
+            }
+            *left = left.checked_sub(text.len() as u64).ok_or_else(|| {
+                let problem = format!(
+                    "the rows are more than {MAX_EXPANSION} times the size of the file, which is implausible"
+                );
+                Error::data(&**path, problem)
+            })?;
+            Ok(*number > before)
+        })
+    }
+}
+
+fn add_row(path: &Path, row: &Row, number: u64, schema: &Schema, text: &mut RowWriter) -> Result<()> {
+    let mut cells = Vec::with_capacity(schema.names.len());
+    for (column, (_, field)) in row.get_column_iter().enumerate() {
+        let (cell, _) = cell(field, schema.nanos[column]).map_err(|problem| {
+            let location =
+                Location::line(path, number).column(format!("{} ({})", column + 1, schema.names[column]));
+            Error::data(location, problem)
+        })?;
+        cells.push(cell);
+    }
+    text.row(number, &cells)
+}
+
+/// Converts the first rows of a file, and the types of its columns. Columns without a value in these rows have the type of the file.
 ///
 /// # Errors
 /// As for [`convert`].
-pub(super) fn first_rows(path: &Path, reader: &dyn FileReader, count: usize) -> Result<Converted> {
-    let Converted { text, types } = converted(path, reader, count, ALWAYS_ALLOWED)?;
+pub(super) fn first_rows(
+    path: &Path,
+    reader: &dyn FileReader,
+    count: usize,
+) -> Result<(Vec<u8>, Vec<Option<CellType>>)> {
+    let schema = Schema::of(path, reader)?;
+    let mut writer = RowWriter::new(path, &schema.names)?;
+    let rows = reader.get_row_iter(None).map_err(|error| damaged(path, &error))?;
+    for (number, row) in (1..).zip(rows.take(count)) {
+        add_row(path, &row.map_err(|error| damaged(path, &error))?, number, &schema, &mut writer)?;
+    }
     let fields = reader.metadata().file_metadata().schema().get_fields();
-    let types = types.into_iter().zip(fields).map(|(found, field)| found.or(Some(declared(field)))).collect();
-    Ok(Converted { text, types })
+    Ok((writer.finish(), fields.iter().map(|field| Some(declared(field))).collect()))
 }
 
 /// Whether a column has numbers or texts, as the file declares it.
@@ -92,36 +195,6 @@ impl Schema {
             nanos: fields.iter().map(is_nanos).collect(),
         })
     }
-}
-
-/// Converts the first `count` rows, of at most `limit` bytes.
-fn converted(path: &Path, reader: &dyn FileReader, count: usize, limit: usize) -> Result<Converted> {
-    let damaged =
-        |e: parquet::errors::ParquetError| Error::data(path, format!("cannot read the Parquet file: {e}"));
-    let Schema { names, nanos } = Schema::of(path, reader)?;
-    let mut writer = RowWriter::new(path, &names.iter().map(String::as_str).collect::<Vec<_>>())?;
-    let mut types = vec![None; names.len()];
-    for (number, row) in (1..).zip(reader.get_row_iter(None).map_err(damaged)?.take(count)) {
-        let row = row.map_err(damaged)?;
-        let mut cells = Vec::with_capacity(names.len());
-        for (column, (_, field)) in row.get_column_iter().enumerate() {
-            let (cell, kind) = cell(field, nanos[column]).map_err(|problem| {
-                let location =
-                    Location::line(path, number).column(format!("{} ({})", column + 1, names[column]));
-                Error::data(location, problem)
-            })?;
-            types[column] = types[column].or(kind);
-            cells.push(cell);
-        }
-        writer.row(number, &cells)?;
-        if writer.len() > limit {
-            let problem = format!(
-                "the rows are more than {MAX_EXPANSION} times the size of the file, which is implausible"
-            );
-            return Err(Error::data(path, problem));
-        }
-    }
-    Ok(Converted { text: writer.finish(), types })
 }
 
 /// A value as the text of a cell, and its type.

@@ -6,7 +6,6 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::FileReader;
 
 use super::chunk_reader::SAMPLE;
-use super::converted::Converted;
 use super::inferred::Inferred;
 use super::layout::{InputColumn, Layout};
 use super::parquet::{self as by_row, Schema};
@@ -218,7 +217,7 @@ impl ParquetTable {
 /// The text of the first rows of a file, and what is inferred from them.
 fn first(path: &Path, file: &Path, options: &DataOptions) -> Result<(Vec<u8>, Layout, Inferred)> {
     let reader = open(file)?;
-    let Converted { text, types } = guarded(file, || by_row::first_rows(file, &reader, SAMPLE))?;
+    let (text, types) = guarded(file, || by_row::first_rows(file, &reader, SAMPLE))?;
     let (layout, inferred) = Layout::of(path, &text, b',', &types, options)?;
     Ok((text, layout, inferred))
 }

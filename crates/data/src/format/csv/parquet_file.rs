@@ -66,8 +66,16 @@ impl ChunkReader for SharedFile {
 /// # Errors
 /// A file that cannot be read, or is no Parquet.
 pub(super) fn open(path: &Path) -> Result<SerializedFileReader<SharedFile>> {
+    open_at(path, path)
+}
+
+/// Opens the file at `at`; `path` is its name in messages.
+///
+/// # Errors
+/// As for [`open`].
+pub(super) fn open_at(path: &Path, at: &Path) -> Result<SerializedFileReader<SharedFile>> {
     let unreadable = |e: std::io::Error| Error::data(path, format!("cannot read the file: {e}"));
-    let file = room::open(path).map_err(unreadable)?;
+    let file = room::open(at).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     let file = SharedFile { file: Arc::new(file), length };
     guarded(path, || SerializedFileReader::new(file).map_err(|error| damaged(path, &error)))

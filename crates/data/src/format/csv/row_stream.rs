@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use super::chunks::{Chunk, Chunks};
 use super::column_positions::RowMismatch;
-use super::converted::{Source, convert, first_line, source_of};
+use super::converted::{Content, Source, convert, first_line, source_of};
 use super::model_rows::{HEADER_ALONE, InputRow, RowParser, RowPolicy};
 use super::rows::for_each_row;
 use super::text;
 use crate::column::TableLayout;
 use crate::compression::Codec;
-use crate::error::{Error, Location, Result};
+use crate::error::{Error, Result};
 
 /// Complete rows of a text, not yet parsed.
 pub struct RowChunk {
@@ -83,15 +83,19 @@ impl RowStream {
     /// # Errors
     /// A file that cannot be opened.
     pub fn open(path: &Path, model: &Arc<TableLayout>, allowed: RowPolicy) -> Result<Self> {
+        if let Some(kind) = source_of(path) {
+            let text = convert(path, kind, &Content::of(path)?).map(|converted| converted.text);
+            return Ok(RowStream::of(path.to_path_buf(), text, model, allowed));
+        }
         let unreadable = |e: io::Error| Error::data(path, format!("cannot read the file: {e}"));
         let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
         // Read errors are reported with the first row.
         let codec = Codec::of(path, file.fill_buf().unwrap_or_default());
-        let source: Box<dyn Read + Send> = match codec.filter(|_| source_of(path).is_none()) {
+        let source: Box<dyn Read + Send> = match codec {
             Some(codec) => codec.reader(file),
             None => Box::new(file),
         };
-        Ok(RowStream::new(path.to_path_buf(), source, model, allowed))
+        Ok(RowStream::of(path.to_path_buf(), Ok(source), model, allowed))
     }
 
     /// Streams the rows of `source`; `path` is its name in messages.
@@ -101,12 +105,23 @@ impl RowStream {
         model: &Arc<TableLayout>,
         allowed: RowPolicy,
     ) -> Self {
-        let (source, failure) = match source_of(&path) {
-            None => (source, None),
-            Some(kind) => match converted(&path, kind, source) {
-                Ok(text) => (Box::new(io::Cursor::new(text)) as Box<dyn Read + Send>, None),
-                Err(error) => (Box::new(io::empty()) as Box<dyn Read + Send>, Some(error)),
-            },
+        let text = match source_of(&path) {
+            None => Ok(source),
+            Some(kind) => converted(&path, kind, source),
+        };
+        RowStream::of(path, text, model, allowed)
+    }
+
+    /// Streams the rows of a text, if there is one.
+    fn of(
+        path: PathBuf,
+        text: Result<Box<dyn Read + Send>>,
+        model: &Arc<TableLayout>,
+        allowed: RowPolicy,
+    ) -> Self {
+        let (source, failure) = match text {
+            Ok(source) => (source, None),
+            Err(error) => (Box::new(io::empty()) as Box<dyn Read + Send>, Some(error)),
         };
         let chunks = Chunks::new(source, CHUNK_SIZE, text::delimiters(&path), first_line(&path));
         RowStream {
@@ -183,9 +198,9 @@ impl Iterator for RowStream {
             };
             let (first_line, text) = match self.remaining.take().map(Ok).or_else(next) {
                 Some(Ok(chunk)) => chunk,
-                Some(Err((line, problem))) => {
+                Some(Err(fault)) => {
                     self.is_finished = true;
-                    return Some(Err(Error::data(Location::line(&self.path, line), problem).into()));
+                    return Some(Err(fault.of(&self.path).into()));
                 }
                 None => break,
             };
@@ -209,12 +224,12 @@ impl Iterator for RowStream {
     }
 }
 
-/// The text of a converted file.
-fn converted(path: &Path, kind: Source, mut source: Box<dyn Read + Send>) -> Result<Vec<u8>> {
+/// The text of a converted file whose bytes can be read only once.
+fn converted(path: &Path, kind: Source, mut source: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>> {
     let mut bytes = Vec::new();
     let unreadable = |e: io::Error| Error::data(path, format!("cannot read the file: {e}"));
     source.read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(convert(path, kind, bytes)?.text)
+    Ok(convert(path, kind, &Content::Memory(bytes.into()))?.text)
 }
 
 /// Whether a text has a row other than the header.

@@ -1,5 +1,6 @@
 mod converted;
 mod files;
+mod labeled;
 mod notations;
 mod schema;
 
@@ -191,10 +192,11 @@ fn compressed_tables_are_read_and_decompression_bombs_are_rejected() {
         |bytes: &[u8]| ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest);
     let table = table_with("a.tsv.zst", zstd(b"1\t2\ta\n3\t4\tb\n"), &DataOptions::default()).unwrap();
     assert_eq!(labels(&table), ["a", "b"]);
-    let bomb = pack(&vec![b'1'; (1 << 30) + 1]);
+    // A bomb of lines ends at the limit of its codec, and one without them earlier.
+    let bomb = pack(&vec![b'1'; (1 << 26) + (1 << 21)]);
     let (_folder, path) = file("a.csv.gz", &bomb);
     let message = read(&path, &DataOptions::default()).unwrap_err().to_string();
-    assert!(message.contains("expands to more than 100 times its size"), "{message}");
+    assert!(message.contains("line 1: the row is longer than 64 MiB"), "{message}");
 }
 
 #[test]

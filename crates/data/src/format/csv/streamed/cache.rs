@@ -35,11 +35,7 @@ impl Place {
     /// # Errors
     /// Files that cannot be read, and no cache folder.
     pub fn of(files: &[PathBuf], options: &DataOptions) -> Result<Self> {
-        let folder = folder().ok_or_else(|| {
-            let problem = "there is no home folder for the rows of a table that is streamed; set XDG_CACHE_HOME to a folder";
-            Error::Usage(problem.to_string())
-        })?;
-        Place::within(folder, files, options)
+        Place::within(folder()?, files, options)
     }
 
     pub(super) fn within(folder: PathBuf, files: &[PathBuf], options: &DataOptions) -> Result<Self> {
@@ -108,10 +104,17 @@ impl Place {
 }
 
 /// `cresset/tables` in the user's cache.
-fn folder() -> Option<PathBuf> {
+///
+/// # Errors
+/// A user without a home folder.
+pub(super) fn folder() -> Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))?;
-    Some(cache.join(Path::new("cresset/tables")))
+    let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
+    let cache = cache.ok_or_else(|| {
+        let problem = "there is no home folder for the rows of a table that is streamed; set XDG_CACHE_HOME to a folder";
+        Error::Usage(problem.to_string())
+    })?;
+    Ok(cache.join(Path::new("cresset/tables")))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The labels of a table while its rows are stored.
 
+use std::path::Path;
+
 use super::super::parse::Texts;
 use crate::error::{Error, Location, Result, quoted};
 use crate::targets::number;
@@ -46,6 +48,35 @@ impl StoredLabelTexts {
         self.values.push(value.unwrap_or(f32::NAN));
         self.lines.push(line().0);
         Ok((known as f32, self.values[known as usize]))
+    }
+
+    /// The two stored columns of the labels of rows, which are numbers of `texts`; `lines` has the line of each row.
+    ///
+    /// # Errors
+    /// As for [`StoredLabelTexts::add`].
+    pub fn columns(
+        &mut self,
+        path: &Path,
+        labels: &[u32],
+        texts: &[String],
+        lines: &[u64],
+    ) -> Result<[Vec<f32>; 2]> {
+        // In the order of their first rows.
+        let mut of_text: Vec<Option<(f32, f32)>> = vec![None; texts.len()];
+        let (mut numbers, mut values) = (Vec::with_capacity(labels.len()), Vec::with_capacity(labels.len()));
+        for (label, line) in labels.iter().zip(lines) {
+            let (number, value) = match of_text[*label as usize] {
+                Some(known) => known,
+                None => {
+                    let text = texts[*label as usize].as_bytes();
+                    let added = self.add(text, || (*line, Location::line(path, *line)))?;
+                    *of_text[*label as usize].insert(added)
+                }
+            };
+            numbers.push(number);
+            values.push(value);
+        }
+        Ok([numbers, values])
     }
 
     /// The texts, and the line of the first row of each.

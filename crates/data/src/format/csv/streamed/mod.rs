@@ -17,6 +17,7 @@ use cache::Place;
 use columns::StoredColumn;
 use description::{Description, Finished};
 use pass::Pass;
+use tempfile::TempDir;
 use texts::TextInputs;
 
 use super::chunk_reader::ChunkReader;
@@ -30,7 +31,7 @@ use super::{Faults, TextUse, delimiter};
 use crate::column::ColumnKind;
 use crate::error::{Error, Location, Result};
 use crate::format::options::DataOptions;
-use crate::{Dataset, hashing, table_files};
+use crate::{Dataset, atomic, hashing, table_files};
 
 /// Reads the rows of a table from a file in the cache, after it was written there if it is not yet.
 ///
@@ -66,6 +67,16 @@ fn read_at(path: &Path, files: &[PathBuf], options: &DataOptions, place: &Place)
     opened.unwrap_or_else(|| {
         Err(Error::data(place.file().as_path(), "the stored rows were changed by another process"))
     })
+}
+
+/// A folder in the cache for rows that are not kept, removed when it is dropped.
+///
+/// # Errors
+/// No cache folder, or one that cannot be written to.
+pub(super) fn temporary_folder() -> Result<TempDir> {
+    let folder = cache::folder()?;
+    std::fs::create_dir_all(&folder).map_err(Error::io("create the folder", &folder))?;
+    atomic::partial(&folder)
 }
 
 /// The size and the time of the last change of a file.

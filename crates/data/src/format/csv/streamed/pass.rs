@@ -6,7 +6,7 @@ use super::super::layout::Layout;
 use super::super::parse::Parsed;
 use super::columns::{StoredColumn, TextCells, number_of_words};
 use super::labels::StoredLabelTexts;
-use crate::error::{Location, Result};
+use crate::error::Result;
 use crate::parallel;
 use crate::stored::RowWriter;
 
@@ -54,23 +54,8 @@ impl<'a> Pass<'a> {
             column.count(&values, part.lines.iter().copied());
             columns.push(values);
         }
-        // The labels in the order of their first rows.
-        let mut label_of: Vec<Option<(f32, f32)>> = vec![None; part.label_texts.texts.len()];
-        let (mut numbers, mut values) =
-            (Vec::with_capacity(part.rows.len()), Vec::with_capacity(part.rows.len()));
-        for (label, line) in part.labels.iter().zip(&part.lines) {
-            let (number, value) = match label_of[*label as usize] {
-                Some(known) => known,
-                None => {
-                    let text = part.label_texts.texts[*label as usize].as_bytes();
-                    let added = self.labels.add(text, || (*line, Location::line(self.path, *line)))?;
-                    *label_of[*label as usize].insert(added)
-                }
-            };
-            numbers.push(number);
-            values.push(value);
-        }
-        columns.extend([numbers, values]);
+        let labels = self.labels.columns(self.path, &part.labels, &part.label_texts.texts, &part.lines)?;
+        columns.extend(labels);
         let rows: Vec<(u64, u64)> =
             part.rows.iter().zip(&part.lines).map(|(row, line)| (self.seen + row, *line)).collect();
         self.writer.push(&columns, &texts, &rows)?;

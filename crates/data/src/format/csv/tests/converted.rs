@@ -208,6 +208,52 @@ proptest! {
 
 #[cfg(feature = "parquet")]
 #[test]
+fn a_column_without_a_value_in_the_first_rows_has_the_type_of_the_file() {
+    let row = |number: i32| {
+        let x = (number >= 1500).then_some(number as f32);
+        let word = (number == 1999).then(|| "7".to_string());
+        (x, word, None, 0, number % 2 == 0)
+    };
+    let rows: Vec<SampleRow> = (0..2000).map(row).collect();
+    let table = table_with("a.parquet", as_parquet(&rows), &DataOptions::default()).unwrap();
+    // The text `7` is a category, and the flag has no value at all.
+    assert_eq!(table.layout.feature_names()[..4], ["x", "text=(missing)", "text=7", "day"]);
+    assert_eq!(table.values[table.width() * 1999..][..3], [1999., 0., 1.]);
+}
+
+#[test]
+fn a_pipe_of_json_lines_is_converted_for_a_model() {
+    let model = table("x,color,kind\n1,red,a\n2,blue,b\n").unwrap().layout;
+    let strict = RowPolicy { missing: false, unknown: UnknownPolicy::Error, no_label: false };
+    let source = Box::new(std::io::Cursor::new(b"{\"color\": \"blue\", \"x\": 5}\n".to_vec()));
+    let stream = RowStream::new("a.jsonl".into(), source, &std::sync::Arc::new(model), strict);
+    let rows: Vec<_> = stream.flat_map(|chunk| chunk.unwrap().rows()).collect();
+    assert_eq!(rows[0].1.as_ref().unwrap().values, [5., 1., 0.]);
+}
+
+#[test]
+fn rows_above_a_damaged_part_of_a_compressed_file_are_read_for_a_model() {
+    use std::io::Write;
+    let model = table("x,color,kind\n1,red,a\n2,blue,b\n").unwrap().layout;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    let lines = (0..50_000).map(|row| format!("{row},red\n")).collect::<String>();
+    encoder.write_all(format!("x,color\n{lines}").as_bytes()).unwrap();
+    let mut packed = encoder.finish().unwrap();
+    packed.truncate(packed.len() - 1000);
+    let (_folder, path) = file("a.csv.gz", &packed);
+    let strict = RowPolicy { missing: false, unknown: UnknownPolicy::Error, no_label: false };
+    let stream = RowStream::open(&path, &std::sync::Arc::new(model), strict).unwrap();
+    let (mut read, mut faults) = (0, Vec::new());
+    stream.for_each(|chunk| match chunk {
+        Ok(chunk) => read += chunk.rows().len(),
+        Err(fault) => faults.push(fault.error.to_string()),
+    });
+    assert!(read > 40_000 && faults.len() == 1, "{read} {faults:?}");
+    assert!(faults[0].contains("cannot read the file"), "{faults:?}");
+}
+
+#[cfg(feature = "parquet")]
+#[test]
 fn faults_of_parquet_name_their_row_and_damage_is_refused() {
     let row = |x, kind| (x, Some("red".to_string()), Some(true), 0, kind);
     let bytes = as_parquet(&[row(Some(1.), true), row(Some(f32::INFINITY), false), row(Some(2.), true)]);
