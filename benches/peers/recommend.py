@@ -4,6 +4,12 @@ Usage: recommend.py write FILE                 writes the ratings as CSV: user, 
        recommend.py train MODEL SEED FOLDER    trains a model with RecBole's defaults on FOLDER/ratings.csv, and prints `NDCG RECALL
                                                EPOCH_SECONDS EPOCHS SECONDS`: metrics at 10 on the test set, the median of the seconds of
                                                an epoch with its evaluation on the validation set, the epochs, and all their seconds
+       recommend.py write-clicks SEED FOLDER   writes a random split: train.csv and test.csv, and the same as files of RecBole
+       recommend.py train-clicks SEED FOLDER   trains DeepFM with RecBole's defaults on it, and prints `AUC LOGLOSS EPOCH_SECONDS EPOCHS
+                                               SECONDS`
+
+A click is a rating of 4 or 5. Both programs get the same columns of users and items, and RecBole's validation set is the last ninth of
+train.csv.
 
 `place` is the position of a rating in the order of time, in which ratings of the same second keep the order of the file: so the last
 choice of each user is the same one in both programs.
@@ -13,6 +19,7 @@ import csv
 import importlib.util
 import logging
 import os
+import shutil
 import sys
 import time
 
@@ -53,6 +60,49 @@ def shim():
     torch.load = lambda *given, **named: load(*given, **{"weights_only": False, **named})
 
 
+def write_clicks(seed, folder):
+    ratings = lines("inter")
+    users, items = ({row[0]: row[1:] for row in lines(kind)} for kind in ("user", "item"))
+    order = np.random.default_rng(seed).permutation(len(ratings))
+    count = len(order)
+    parts = {"train": order[: count * 8 // 10], "valid": order[count * 8 // 10 : count * 9 // 10], "test": order[count * 9 // 10 :]}
+    os.makedirs(os.path.join(folder, "clicks"))
+    rows_of = {}
+    for part, rows in parts.items():
+        rows_of[part] = []
+        with open(os.path.join(folder, "clicks", f"clicks.{part}.inter"), "w", encoding="utf-8") as file:
+            file.write("user_id:token\titem_id:token\tlabel:float\n")
+            for user, item, rating, _ in (ratings[row] for row in rows):
+                clicked = int(float(rating) >= 4)
+                file.write(f"{user}\t{item}\t{clicked}\n")
+                (age, gender, occupation, _), (_, year, genres) = users[user], items[item]
+                # Letters make categories of numbers, as RecBole's tokens are.
+                rows_of[part].append([f"u{user}", f"i{item}", age, gender, occupation, f"y{year}", genres.replace(" ", "|"), clicked])
+    for name, rows in {"train": rows_of["train"] + rows_of["valid"], "test": rows_of["test"]}.items():
+        with open(os.path.join(folder, f"{name}.csv"), "w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(["user", "item", "age", "gender", "occupation", "year", "genres", "clicked"])
+            table.writerows(rows)
+    for kind in ("user", "item"):
+        shutil.copy(os.path.join(examples(), "ml-100k", "ml-100k." + kind), os.path.join(folder, "clicks", "clicks." + kind))
+
+
+def train_clicks(seed, folder):
+    settings = {
+        "load_col": {
+            "inter": ["user_id", "item_id", "label"],
+            "user": ["user_id", "age", "gender", "occupation"],
+            "item": ["item_id", "release_year", "class"],
+        },
+        "benchmark_filename": ["train", "valid", "test"],
+        "train_neg_sample_args": None,
+        "eval_args": {"split": {"RS": [0.8, 0.1, 0.1]}, "order": "RO", "group_by": None, "mode": "labeled"},
+        "metrics": ["AUC", "LogLoss"],
+        "valid_metric": "AUC",
+    }
+    report(fit("DeepFM", "clicks", seed, folder, settings), "auc", "logloss")
+
+
 def train(model, seed, folder):
     with open(os.path.join(folder, "ratings.csv"), newline="", encoding="utf-8") as file:
         rows = [[row["user"], row["item"], row["place"]] for row in csv.DictReader(file)]
@@ -60,42 +110,51 @@ def train(model, seed, folder):
     with open(os.path.join(folder, "choices", "choices.inter"), "w", encoding="utf-8") as file:
         for row in [["user_id:token", "item_id:token", "timestamp:float"], *rows]:
             file.write("\t".join(row) + "\n")
+    settings = {
+        "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
+        "eval_args": {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"},
+        "metrics": ["NDCG", "Recall"],
+        "topk": [10],
+        "valid_metric": "NDCG@10",
+    }
+    report(fit(model, "choices", seed, folder, settings), "ndcg@10", "recall@10")
+
+
+def fit(model, dataset, seed, folder, settings):
+    """The metrics on the test set of the epoch that was the best on the validation set, and the seconds of each epoch."""
     shim()
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import get_model, get_trainer, init_seed
 
-    settings = {
+    common = {
         "data_path": folder,
         "checkpoint_dir": os.path.join(folder, "saved"),
         "seed": seed,
         "reproducibility": True,
         "use_gpu": False,
         "show_progress": False,
-        "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
-        "eval_args": {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"},
-        "metrics": ["NDCG", "Recall"],
-        "topk": [10],
-        "valid_metric": "NDCG@10",
         "metric_decimal_place": 6,
     }
     # RecBole reads the arguments of the program, too, and writes logs to the working directory.
     sys.argv = sys.argv[:1]
     os.chdir(folder)
-    config = Config(model=model, dataset="choices", config_dict=settings)
+    config = Config(model=model, dataset=dataset, config_dict={**common, **settings})
     init_seed(config["seed"], config["reproducibility"])
     logging.disable(logging.CRITICAL)
-    dataset = create_dataset(config)
-    training, validation, test = data_preparation(config, dataset)
+    training, validation, test = data_preparation(config, create_dataset(config))
     network = get_model(config["model"])(config, training.dataset).to(config["device"])
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, network)
     seconds = []
     trainer._train_epoch = timed(trainer._train_epoch, lambda spent: seconds.append(spent))
     trainer._valid_epoch = timed(trainer._valid_epoch, lambda spent: seconds.append(seconds.pop() + spent))
     trainer.fit(training, validation, verbose=False, saved=True, show_progress=False)
-    # The results below are of the epoch that was the best on the validation set.
-    found = trainer.evaluate(test, load_best_model=True, show_progress=False)
-    print(found["ndcg@10"], found["recall@10"], np.median(seconds), len(seconds), sum(seconds))
+    return trainer.evaluate(test, load_best_model=True, show_progress=False), seconds
+
+
+def report(results, first, second):
+    found, seconds = results
+    print(found[first], found[second], np.median(seconds), len(seconds), sum(seconds))
 
 
 def timed(function, keep):
@@ -112,9 +171,12 @@ def main():
     command, *given = sys.argv[1:]
     if command == "write":
         write(*given)
-    else:
+    elif command == "train":
         model, seed, folder = given
         train(model, int(seed), folder)
+    else:
+        seed, folder = given
+        {"write-clicks": write_clicks, "train-clicks": train_clicks}[command](int(seed), folder)
 
 
 if __name__ == "__main__":

@@ -25,15 +25,19 @@ pub fn last_accuracy(run: &Path) -> f64 {
 
 /// The accuracy, from 0 to 1, of the exported model of a run on a test set.
 pub fn test_accuracy(run: &Path, test: &Path) -> f64 {
+    test_metrics(run, test, ["accuracy"])[0]
+}
+
+/// Metrics of the exported model of a run on a test set.
+pub fn test_metrics<const COUNT: usize>(run: &Path, test: &Path, names: [&str; COUNT]) -> [f64; COUNT] {
     let figures = run.join("test.json");
     let mut command = Command::new(env!("CARGO_BIN_EXE_cresset"));
     seconds(command.arg("eval").arg(run).arg(test).arg("--json").arg(&figures));
     let text = std::fs::read_to_string(figures).expect("eval wrote the metrics");
     let figures: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    let mut metrics = figures["metrics"].as_array().expect("a list").iter();
-    let accuracy =
-        metrics.find(|metric| metric["name"] == "accuracy").and_then(|metric| metric["value"].as_f64());
-    accuracy.expect("an accuracy")
+    let metrics = figures["metrics"].as_array().expect("a list");
+    let value = |name| metrics.iter().find(|metric| metric["name"] == name)?["value"].as_f64();
+    names.map(|name| value(name).unwrap_or_else(|| panic!("eval has no {name}")))
 }
 
 /// Replaces the text between the marks of a benchmark in a page of the documentation.
