@@ -30,7 +30,7 @@ pub enum Tokenization {
     Hashed {
         /// The number of ids.
         buckets: u32,
-        /// The length of the longest character n-grams of words, which follow their word (see [`char_ngrams`](crate::char_ngrams)); 0
+        /// The length of the longest character n-grams of words, which follow their word (see [`crate::char_ngrams`]); 0
         /// for words alone.
         #[serde(default, skip_serializing_if = "is_zero")]
         char_ngrams: u32,
