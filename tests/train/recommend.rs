@@ -95,21 +95,27 @@ fn recommendations_leave_out_what_was_chosen_and_unknown_users_get_some_too() {
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 3);
 }
 
-#[test]
-fn a_killed_run_of_choices_resumes_bit_identically() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("clicks.csv");
-    write_clicks(&data);
-    let options = [&options(&data)[..], &["--epochs", "300", "--patience", "300"]].concat();
-    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
-    train_once(&whole, &options);
-    let arguments = [&["train", "--out", text(&killed)], &options[..]].concat();
+/// Compares a run that is killed and resumed with one that is not, whose folder it returns.
+fn check_killed_run(folder: &Path, options: &[&str]) -> PathBuf {
+    let (whole, killed) = (folder.join("whole"), folder.join("killed"));
+    train_once(&whole, options);
+    let arguments = [&["train", "--out", text(&killed)], options].concat();
     let mut child = cresset().args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_for(&killed.join("checkpoints/last.safetensors"), &mut child);
     std::thread::sleep(std::time::Duration::from_millis(150));
     assert!(kill(&mut child), "the run ended before it was killed");
     succeed(["train", "--resume", text(&killed)]);
     assert_same_bits(&killed, &whole);
+    whole
+}
+
+#[test]
+fn a_killed_run_of_choices_resumes_bit_identically() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("clicks.csv");
+    write_clicks(&data);
+    let options = [&options(&data)[..], &["--epochs", "300", "--patience", "300"]].concat();
+    check_killed_run(folder.path(), &options);
 }
 
 #[test]
@@ -253,15 +259,7 @@ fn a_killed_run_with_tables_resumes_bit_identically_and_a_changed_table_is_refus
     let more = ["--epochs", "300", "--patience", "300"].map(String::from);
     let options = [described_options(folder.path()), more.to_vec()].concat();
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
-    train_once(&whole, &options);
-    let arguments = [&["train", "--out", text(&killed)], &options[..]].concat();
-    let mut child = cresset().args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for(&killed.join("checkpoints/last.safetensors"), &mut child);
-    std::thread::sleep(std::time::Duration::from_millis(150));
-    assert!(kill(&mut child), "the run ended before it was killed");
-    succeed(["train", "--resume", text(&killed)]);
-    assert_same_bits(&killed, &whole);
+    let whole = check_killed_run(folder.path(), &options);
 
     // The weights of another run with the same tables are a start; those of the exported file have no features.
     let (next, checkpoint) = (folder.path().join("next"), whole.join("checkpoints/best.safetensors"));
