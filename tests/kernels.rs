@@ -178,7 +178,6 @@ fn a_streamed_table_trains_by_its_kernels() {
         Kernel::EmbeddingBag,
         Kernel::ColumnVectors,
         Kernel::RowAdagrad,
-        Kernel::SharedCores,
     ];
     trains_by(&[&options[..], &["--recipe", "none", "--mask-categories", "0"]].concat(), &expected, 1e-3);
 }

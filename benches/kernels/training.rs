@@ -1,8 +1,5 @@
 //! Training steps.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use cresset::data::InputShape;
 use cresset::data::column::FeatureGroup;
 use cresset::loader::Batch;
@@ -11,7 +8,6 @@ use cresset::options::Config;
 use cresset::train::optimizer::{Optimizer, Parameter};
 use cresset::train::{Learner, Precision, StepOutcome, TrainOptions};
 use cresset_bridge::kernels::Kernel;
-use cresset_bridge::kernels::column_vectors::share_cores;
 use tch::{Device, Kind, Tensor};
 
 use super::{Row, Work};
@@ -71,8 +67,7 @@ pub fn rows() -> Vec<Row> {
         job(Kernel::Bf16Convolution, "ResNet-18 on 32×32, batch 64, bfloat16: step", bf16(RESNET)).slow(),
         Row::new(Kernel::EmbeddingBag, "bag of words, batch 32: step", bag_of_words),
         Row::new(Kernel::RowAdagrad, "bag of words, batch 32: step", bag_of_words),
-        Row::new(Kernel::ColumnVectors, "click log, batch 4096: step", || clicks(false)),
-        Row::new(Kernel::SharedCores, "click log, batch 4096, beside a busy thread: step", || clicks(true)),
+        Row::new(Kernel::ColumnVectors, "click log, batch 4096: step", clicks),
         Row::new(
             Kernel::SubnormalFlush,
             "Adam, moments of 100,000 parameters subnormal: step",
@@ -129,8 +124,8 @@ fn bag_of_words() -> Work {
     })
 }
 
-/// Rows of a click log in the shape of Criteo's, beside a thread that is always busy, or alone.
-fn clicks(is_beside: bool) -> Work {
+/// Rows of a click log in the shape of Criteo's.
+fn clicks() -> Work {
     const BATCH: i64 = 4096;
     const DENSE: [usize; 11] = [1460, 583, 305, 12_517, 633, 5683, 3194, 14_992, 5652, 2173, 105];
     const SPARSE: [usize; 8] = [100_000, 50_000, 93_145, 80_000, 60_000, 70_000, 90_000, 100_000];
@@ -152,42 +147,14 @@ fn clicks(is_beside: bool) -> Work {
     parts.extend(categories.map(|count| (random(1).pow_tensor_scalar(3) * count as f64).floor()));
     parts.push(random(INDICATORS as i64));
     let batch = Batch::new(Tensor::cat(&parts, 1), Tensor::randint(2, [BATCH], (Kind::Int64, Device::Cpu)));
-    let busy = is_beside.then(Busy::start);
     Box::new(move || {
         const STEPS: usize = 20;
         for _ in 0..STEPS {
             let outcome = learner.step(&network, &batch, 1e-4).expect("a step");
             assert!(matches!(outcome, StepOutcome::Learned { .. }), "a finite loss");
         }
-        assert!(busy.as_ref().is_none_or(|busy| !busy.thread.is_finished()), "it stays busy");
         STEPS
     })
-}
-
-/// A thread that is busy until this is dropped, as one that reads batches.
-struct Busy {
-    thread: std::thread::JoinHandle<()>,
-    is_over: Arc<AtomicBool>,
-}
-
-impl Busy {
-    fn start() -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&is_over);
-        let thread = std::thread::spawn(move || {
-            share_cores(2);
-            while !seen.load(Ordering::Relaxed) {
-                std::hint::spin_loop();
-            }
-        });
-        Busy { thread, is_over }
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Adam steps with zero gradients and subnormal moments, as for units whose output is always zero.

@@ -367,7 +367,6 @@ pub(crate) mod bridge {
             dense: &Tensor,
             sparse: &Tensor,
         ) -> Result<UniquePtr<Tensor>>;
-        fn share_cores(threads: i64) -> bool;
         fn bag_sums(
             weight: &Tensor,
             rows: &Tensor,

@@ -9,7 +9,6 @@ mod order;
 use std::ops::Range;
 use std::sync::Arc;
 
-use cresset_bridge::kernels::column_vectors::share_cores;
 use order::{EpochOrder, Group, TrainingRows};
 use tch::{Device, Tensor};
 
@@ -263,17 +262,12 @@ impl TrainLoader for StoredLoader {
         let place = move |start| Place { pass, start };
         let slices: Vec<BatchSlice> = pass.slices(self.rows.count).collect();
         let positions: Vec<_> = slices.iter().map(|slice| slice.start..slice.start + slice.length).collect();
-        let threads = tch::get_num_threads();
         let worker = || {
             let order = self.order(pass);
             let mut reader = EpochReader { examples: self.examples.clone(), order, group: None };
-            let (device, mut is_first) = (self.device, true);
             let assembly =
                 Assembly::new(&self.examples, Some(&self.preprocessing), self.masking.as_ref(), self.device);
             move |positions: Range<usize>| {
-                if std::mem::take(&mut is_first) && device == Device::Cpu {
-                    share_cores(threads);
-                }
                 let start = positions.start;
                 Ok(assembly.batch(reader.read(positions)?, Some(place(start))))
             }

@@ -254,14 +254,4 @@ std::unique_ptr<at::Tensor> column_vectors(const at::Tensor& rows, rust::Slice<c
       ColumnVectors::apply(dense_table, sparse_table, rows, whole(copies), whole(columns), dense_columns, outputs));
 }
 
-bool share_cores(int64_t threads) {
-  if (threads < 2) return false;
-  // libgomp lets threads wait without sleeping, unless it has started more of them than there are cores. A team of two is enough where
-  // those of the training step use all cores.
-#pragma omp parallel num_threads(2)
-  {
-  }
-  return true;
-}
-
 }  // namespace cresset

@@ -17,8 +17,4 @@ namespace cresset {
 std::unique_ptr<at::Tensor> column_vectors(const at::Tensor& rows, rust::Slice<const int64_t> copies, rust::Slice<const int64_t> columns,
                                            int64_t dense_columns, const at::Tensor& dense, const at::Tensor& sparse);
 
-// Starts a second team of threads in this thread, if the calling program computes with several: then threads that wait for work do not
-// keep a core busy that this thread could use. Returns whether it did.
-bool share_cores(int64_t threads);
-
 }  // namespace cresset

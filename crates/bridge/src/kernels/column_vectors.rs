@@ -40,14 +40,6 @@ pub fn column_vectors(
     Ok(outputs.inspect(|_| Kernel::ColumnVectors.count_run()))
 }
 
-/// Lets this thread, which prepares batches, use cores on which threads of the training step, `threads` at once, wait for work: they then
-/// sleep while they wait.
-pub fn share_cores(threads: i32) {
-    if Kernel::SharedCores.is_enabled() && ffi::share_cores(threads.into()) {
-        Kernel::SharedCores.count_run();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

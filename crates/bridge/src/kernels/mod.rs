@@ -42,7 +42,6 @@ pub enum Kernel {
     EmbeddingBag,
     RowAdagrad,
     ColumnVectors,
-    SharedCores,
     SmallAdam,
     SubnormalFlush,
     LossAndConfusion,
