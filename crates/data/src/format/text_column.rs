@@ -151,10 +151,11 @@ impl Dataset {
 }
 
 /// More tokens than a model puts around a text.
+#[cfg(feature = "tokenizers")]
 const SPECIAL_TOKENS: usize = 8;
 
 /// Rows in a file with these tokens. The columns get the tokenization, and the number of tokens of the longest text, at most `most`; with
-/// a vocabulary, at least as many, because the texts are not tokenized for it.
+/// a vocabulary or character n-grams, at least as many, because the texts are not tokenized for it.
 fn stored_tokens(
     rows: &StoredRows,
     table: &mut TableLayout,
@@ -163,9 +164,13 @@ fn stored_tokens(
 ) -> Result<StoredRows> {
     let mut columns = Vec::with_capacity(table.columns.len());
     for (column, longest) in table.columns.iter_mut().zip(rows.longest()) {
-        let longest = match tokenization.is_hashed() {
-            true => longest.words,
-            false => longest.bytes + SPECIAL_TOKENS,
+        let longest = match tokenization {
+            Tokenization::Hashed { char_ngrams, .. } => {
+                // A word has at most one n-gram of each length more than it has characters.
+                longest.words + char_ngrams.saturating_sub(1) as usize * (longest.words + longest.bytes)
+            }
+            #[cfg(feature = "tokenizers")]
+            Tokenization::Vocabulary { .. } => longest.bytes + SPECIAL_TOKENS,
         };
         let (tokenization, length) = shortened(tokenization.clone(), longest.clamp(1, most))?;
         column.kind = ColumnKind::Tokens { tokenization: tokenization.clone(), length };

@@ -106,6 +106,30 @@ fn other_tokens_need_no_other_file() {
     assert_eq!(cache.map(|entry| entry.unwrap().path()).filter(is_rows).count(), 1);
 }
 
+/// Compares the features of rows in memory and in a file, which are the same but for the padding.
+fn assert_same_tokens(memory: &Dataset, file: &Dataset) {
+    let (short, long) = (memory.shape.features() as usize, file.shape.features() as usize);
+    let Inputs::Floats(expected) = &memory.inputs else { panic!("the rows are in memory") };
+    let found = stored(file).gather(&(0..memory.rows() as i64).collect::<Vec<_>>()).unwrap();
+    assert!(short <= long, "{short} {long}");
+    for (expected, found) in expected.chunks(short).zip(found.chunks(long)) {
+        assert_eq!((expected, found[short..].iter().all(|id| *id == 0.)), (&found[..short], true));
+    }
+}
+
+#[test]
+fn character_ngrams_are_those_in_memory() {
+    let names = "name,label\nAnn,f\nZoë,f\nBob,m\nMaximilian,m\n".repeat(3);
+    let folder = files(&[("a.csv", names.as_bytes()), ("notes.csv", notes(60).as_bytes())]);
+    for (name, column) in [("a.csv", "name"), ("notes.csv", "note")] {
+        let options = DataOptions { char_ngrams: 4, ..of_text(column) };
+        let read = |read: fn(&Path, &str, &DataOptions) -> Result<Dataset>| {
+            read(folder.path(), name, &options).unwrap()
+        };
+        assert_same_tokens(&read(in_memory), &read(streamed));
+    }
+}
+
 #[cfg(feature = "tokenizers")]
 #[test]
 fn a_vocabulary_is_trained_on_the_texts_of_the_training_rows() {
@@ -128,14 +152,7 @@ fn a_vocabulary_is_trained_on_the_texts_of_the_training_rows() {
         kind => panic!("{kind:?}"),
     };
     assert_eq!(model(&memory), model(&file));
-    // The features are the same but for the padding.
-    let (short, long) = (memory.shape.features() as usize, file.shape.features() as usize);
-    let Inputs::Floats(expected) = &memory.inputs else { panic!("the rows are in memory") };
-    let found = stored(&file).gather(&(0..400).collect::<Vec<_>>()).unwrap();
-    assert!(short <= long);
-    for (expected, found) in expected.chunks(short).zip(found.chunks(long)) {
-        assert_eq!((expected, found[short..].iter().all(|id| *id == 0.)), (&found[..short], true));
-    }
+    assert_same_tokens(&memory, &file);
 }
 
 #[test]
